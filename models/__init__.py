@@ -1,0 +1,1 @@
+"""The nouns: what travels, what is kept, what can go wrong."""

@@ -1,0 +1,216 @@
+"""Everything that can go wrong, each cause named once.
+
+An error carries an HTTP `status`, a stable kebab-case `code` and a sentence that may be said to a
+stranger. How it is written on the wire is the gateway's business.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+from models.wire import Wire
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+class Problem(Wire, frozen=True):
+    """What is wrong with one field, by its path as the sender wrote it."""
+
+    field: str
+    problem: str
+
+
+class ServiceError(Exception):
+    """A named cause. Subclasses set `status` and `message`; `code` follows from the class name."""
+
+    status: ClassVar[int] = 500
+    message: ClassVar[str] = "Something went wrong on our side."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        problems: Sequence[Problem] = (),
+        retry_after: int | None = None,
+    ) -> None:
+        self.sentence = message or self.message
+        self.problems = tuple(problems)
+        self.retry_after = retry_after
+        super().__init__(self.sentence)
+
+    @classmethod
+    def code(cls) -> str:
+        """The class name in kebab case: `NotAnImage` is `not-an-image`."""
+        return _WORD_START.sub("-", cls.__name__).lower()
+
+
+class BadRequest(ServiceError):
+    """The request cannot be understood."""
+
+    status = 400
+    message = "The request cannot be understood."
+
+
+class InvalidFields(BadRequest):
+    """One or more fields are wrong; `problems` names each."""
+
+    message = "Some fields are not valid."
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{first.field}: {first.problem}{more}", problems=problems)
+
+
+class NotAnImage(BadRequest):
+    """The bytes are of no kind we read."""
+
+    message = "The file is not an image we can read."
+
+
+class DamagedImage(BadRequest):
+    """The bytes begin like an image but cannot be decoded to the end."""
+
+    message = "The image is damaged or truncated."
+
+
+class EmptyFile(BadRequest):
+    """A file part without a byte in it."""
+
+    message = "The file is empty."
+
+
+class Unauthorized(ServiceError):
+    """No key, or one we do not know."""
+
+    status = 401
+    message = "A valid API key is needed: send it as 'Authorization: Bearer sk_...'."
+
+
+class PaymentRequired(ServiceError):
+    """The account cannot pay for this."""
+
+    status = 402
+    message = "The account cannot pay for this request."
+
+
+class OutOfCredits(PaymentRequired):
+    """Fewer credits than the request costs."""
+
+    message = "There are not enough credits for this request."
+
+
+class OutOfStorage(PaymentRequired):
+    """The account's storage is full."""
+
+    message = "The account's storage is full: delete images or buy more."
+
+
+class Forbidden(ServiceError):
+    """The key is known, but may not do this."""
+
+    status = 403
+    message = "This API key may not do that."
+
+
+class MissingPermission(Forbidden):
+    """The key lacks a permission, which the sentence names."""
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"This API key lacks the permission '{permission}'.")
+
+
+class NotFound(ServiceError):
+    """No such thing, or not yours."""
+
+    status = 404
+    message = "There is nothing here."
+
+
+class MethodNotAllowed(ServiceError):
+    """The path exists, the method does not."""
+
+    status = 405
+    message = "This method is not allowed here."
+
+
+class RequestTimeout(ServiceError):
+    """The sender is too slow to finish its body."""
+
+    status = 408
+    message = "The request took too long to arrive."
+
+
+class TooLarge(ServiceError):
+    """The file or the body is over the limit."""
+
+    status = 413
+    message = "The file is too large."
+
+
+class Unprocessable(ServiceError):
+    """An image, but not one that we will process."""
+
+    status = 422
+    message = "The image cannot be processed."
+
+
+class ImageTooLarge(Unprocessable):
+    """Decoding would take more pixels, frames or memory than is allowed."""
+
+    message = "The image is too large to process."
+
+
+class RenderCrashed(Unprocessable):
+    """The decoder or encoder died on this image."""
+
+    message = "The image made its decoder fail."
+
+
+class RenderTimedOut(Unprocessable):
+    """The render ran past its deadline."""
+
+    message = "The image takes too long to process."
+
+
+class RenderOutOfMemory(Unprocessable):
+    """The render hit the memory limit of its child."""
+
+    message = "The image takes too much memory to process."
+
+
+class TooManyRequests(ServiceError):
+    """Over the rate limit."""
+
+    status = 429
+    message = "Too many requests."
+
+
+class BadSource(ServiceError):
+    """The URL's server failed us."""
+
+    status = 502
+    message = "The source URL could not be fetched."
+
+
+class Unavailable(ServiceError):
+    """Something we depend on is away, or we are full. Try again."""
+
+    status = 503
+    message = "The service is not available right now."
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 2) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
+class Overloaded(Unavailable):
+    """The queue is full."""
+
+    message = "There is too much to do right now."
+
+
+class SourceTooSlow(ServiceError):
+    """The URL's server took too long."""
+
+    status = 504
+    message = "The source URL took too long to answer."

@@ -1,0 +1,1 @@
+"""The verbs: originals in, variants out."""
