@@ -80,6 +80,12 @@ class EmptyFile(BadRequest):
     message = "The file is empty."
 
 
+class ForbiddenSource(BadRequest):
+    """The URL leads where we do not go: not public, not http, not plainly written."""
+
+    message = "The source URL does not lead to a public address."
+
+
 class Unauthorized(ServiceError):
     """No key, or one we do not know."""
 
