@@ -1,0 +1,194 @@
+"""One spawned child and the line to it.
+
+Pebble's ProcessPool was the first choice and was tried at its weak points: killing an idle child
+breaks the whole pool for good ("All workers expired"); what a child returns is unpickled in the
+parent, so a decoder taken over by a file would own the parent too; all children share one pipe and
+one lock, the parent's environment, and no limit on what they keep. Hence this small one: a socket,
+a pidfd and a process group for each child, and JSON between.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from models.errors import RenderCrashed, RenderOutOfMemory, RenderTimedOut, ServiceError
+from pipeline.jobs import Birth, Failed, Finished, Job, Reply, read_reply, write
+from pipeline.limits import Limits
+
+Reason = Literal["crashed", "timed out", "out of memory", "abandoned", "retired", "closed"]
+
+_BIRTH_SECONDS = 30
+_LINE_BYTES = 1 << 20
+
+# glibc keeps what it freed in one heap per thread, and a child grows for ever; with few heaps and
+# a fixed threshold every pixel buffer is mapped, and goes back to the system when it is freed.
+_FIXED_ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "1048576",
+    "MALLOC_TRIM_THRESHOLD_": "8388608",
+    "VIPS_CONCURRENCY": "1",
+}
+
+
+def environment(home: Path, parent: Mapping[str, str]) -> dict[str, str]:
+    """All that a child sees of the parent's environment; no keys and no addresses."""
+    kept = {name: parent[name] for name in ("PATH", "LD_LIBRARY_PATH", "TZ") if name in parent}
+    paths = os.pathsep.join(path for path in sys.path if path)
+    return kept | _FIXED_ENVIRONMENT | {"HOME": str(home), "PYTHONPATH": paths}
+
+
+class Child:
+    """A process that does one job at a time, until it is killed."""
+
+    def __init__(self, process: subprocess.Popen[bytes], diary: Path) -> None:
+        self.pid = process.pid
+        self.jobs = 0
+        self.resident = 0
+        self.killed: Reason | None = None
+        self.last_words = ""
+        self.gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._process = process
+        self._diary = diary
+        self._outbox: asyncio.StreamWriter | None = None
+        self._pidfd = os.pidfd_open(process.pid)
+        asyncio.get_running_loop().add_reader(self._pidfd, self._bury)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it may be given a job."""
+        return self.killed is None and not self.gone.done()
+
+    async def listen(self, line: socket.socket, limits: Limits) -> None:
+        """Open the line and wait until the child is ready for its first job."""
+        line.setblocking(False)  # noqa: FBT003  # the standard library's own signature
+        self._inbox, self._outbox = await asyncio.open_unix_connection(sock=line, limit=_LINE_BYTES)
+        await self._send(Birth(limits=limits))
+        async with asyncio.timeout(_BIRTH_SECONDS):
+            await self._hear()
+
+    async def ask(self, job: Job, seconds: float, heard: Callable[[Reply], None]) -> None:
+        """Have `job` done, and give its replies to `heard`; typed errors.
+
+        However this ends but well or with the child's own word, the child is killed.
+        """
+        why: Reason | None = "abandoned"
+        try:
+            async with asyncio.timeout(seconds):
+                await self._send(job)
+                while not isinstance(reply := await self._hear(), Finished | Failed):
+                    heard(reply)
+            why = None
+        except TimeoutError:
+            why = "timed out"
+            raise RenderTimedOut from None
+        except (OSError, EOFError, ValueError, msgspec.MsgspecError):
+            why = "crashed"
+            raise await self._autopsy() from None
+        finally:
+            if why:
+                self.kill(why)
+        self._settle(reply)
+
+    def kill(self, why: Reason) -> None:
+        """End it now, whatever it does."""
+        if self.alive:
+            self.killed = why
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def _settle(self, reply: Finished | Failed) -> None:
+        self.jobs += 1
+        if isinstance(reply, Finished):
+            self.resident = reply.resident
+            return
+        error = revive(reply)
+        if isinstance(error, RenderCrashed | RenderOutOfMemory):
+            self.kill("retired")  # nobody knows what state that left behind
+        raise error
+
+    async def _autopsy(self) -> ServiceError:
+        """The named cause of a death."""
+        self.kill("crashed")
+        if await self.gone == -signal.SIGXCPU:
+            return RenderTimedOut()
+        return RenderOutOfMemory() if "allocat" in self.last_words else RenderCrashed()
+
+    async def _send(self, message: Birth | Job) -> None:
+        assert self._outbox  # noqa: S101  # opened by `listen` before anybody asks
+        self._outbox.write(write(message) + b"\n")
+        await self._outbox.drain()
+
+    async def _hear(self) -> Reply:
+        line = await self._inbox.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError
+        return read_reply(line)
+
+    def _bury(self) -> None:
+        """The process has ended: take its body from the system and tell who waits."""
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        if self._outbox:
+            self._outbox.close()
+        self.last_words = self._diary.read_text(errors="replace")[-2000:]
+        self._diary.unlink()
+        self.gone.set_result(self._process.wait())
+
+
+async def bear(home: Path, limits: Limits) -> Child:
+    """Spawn a child that is ready for a job."""
+    ours, theirs = socket.socketpair()
+    diary = home / f"{secrets.token_hex(8)}.diary"
+    with theirs:
+        child = Child(_launch(theirs, home, diary), diary)
+    try:
+        await child.listen(ours, limits)
+    except (OSError, EOFError) as error:
+        child.kill("crashed")
+        await child.gone
+        raise ChildProcessError(f"a render child did not start: {child.last_words}") from error
+    except BaseException:
+        child.kill("closed")
+        await asyncio.shield(child.gone)
+        raise
+    return child
+
+
+def _launch(line: socket.socket, home: Path, diary: Path) -> subprocess.Popen[bytes]:
+    """Start the process from the thread of the event loop: it dies when this thread does."""
+    module = ["-s", "-P", "-m", "pipeline.child", str(line.fileno()), str(os.getpid())]
+    with diary.open("wb") as words:
+        return subprocess.Popen(  # noqa: S603  # our own interpreter and module
+            [sys.executable, *module],
+            stdin=subprocess.DEVNULL,
+            stdout=words,
+            stderr=words,
+            pass_fds=[line.fileno()],
+            env=environment(home, os.environ),
+            cwd=home,
+            start_new_session=True,  # Ctrl-C is for the parent: a child finishes what it does
+        )
+
+
+def revive(failed: Failed) -> ServiceError:
+    """The same error that was raised in the child; an unknown name is a crash."""
+    kind = _named(ServiceError, failed.code) or RenderCrashed
+    error = kind.__new__(kind)
+    ServiceError.__init__(error, failed.sentence, problems=failed.problems)
+    return error
+
+
+def _named(kind: type[ServiceError], code: str) -> type[ServiceError] | None:
+    if kind.code() == code:
+        return kind
+    found = (_named(below, code) for below in kind.__subclasses__())
+    return next((one for one in found if one), None)
