@@ -133,6 +133,13 @@ class NotFound(ServiceError):
     message = "There is nothing here."
 
 
+class Gone(ServiceError):
+    """There was such a thing, and it was deleted."""
+
+    status = 410
+    message = "This was deleted."
+
+
 class MethodNotAllowed(ServiceError):
     """The path exists, the method does not."""
 
