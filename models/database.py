@@ -1,0 +1,144 @@
+"""The database: a function is a transaction."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import pysqlite3.dbapi2
+from sqlalchemy import Engine, create_engine, event, exc
+from sqlalchemy.pool import StaticPool
+from sqlmodel import Session
+
+from models.errors import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# SQLite corrupts a database in WAL mode when a checkpoint and a write of two connections meet,
+# from 3.7.0 to 3.51.2 (sqlite.org/wal.html#walresetbug).
+OLDEST_SQLITE = (3, 51, 3)
+
+_LOST = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
+
+
+class Database:
+    """Runs functions of a session in threads, each call one transaction.
+
+    On SQLite all writes pass one thread and one connection, so they never wait for a lock inside
+    this process; reads have connections of their own. On Postgres both share one pool.
+    """
+
+    def __init__(self, write: Engine, read: Engine, writers: int, readers: int) -> None:
+        self._write = write
+        self._read = read
+        self._writers = ThreadPoolExecutor(writers, "database-write")
+        self._readers = ThreadPoolExecutor(readers, "database-read")
+        self._listeners: list[Callable[[Sequence[Any]], None]] = []
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that writes; migrations run on it."""
+        return self._write
+
+    def on_announced(self, listener: Callable[[Sequence[Any]], None]) -> None:
+        """Call `listener` with the outbox rows of every transaction, after its commit."""
+        self._listeners.append(listener)
+
+    async def run(
+        self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work(session, ...)` and commit, or roll back when it raises.
+
+        Once begun it is finished, even if the caller is cancelled: a commit cannot be half known.
+        Raises Unavailable when the database is away.
+        """
+        future = asyncio.get_running_loop().run_in_executor(
+            self._writers, _transaction, self._write, lambda session: work(session, *args, **kwargs)
+        )
+        result, announced = await asyncio.shield(future)
+        if announced:
+            for listener in self._listeners:
+                listener(announced)
+        return result
+
+    async def read(
+        self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work(session, ...)` on a connection that only reads."""
+        result, _ = await asyncio.get_running_loop().run_in_executor(
+            self._readers, _transaction, self._read, lambda session: work(session, *args, **kwargs)
+        )
+        return result
+
+    def close(self) -> None:
+        """Finish what runs, then close every connection."""
+        self._writers.shutdown()
+        self._readers.shutdown()
+        self._write.dispose()
+        self._read.dispose()
+
+
+def _transaction(engine: Engine, work: Callable[[Session], T]) -> tuple[T, list[Any]]:
+    try:
+        with Session(engine, expire_on_commit=False) as session:
+            result = work(session)
+            session.commit()
+            return result, session.info.get("announced", [])
+    except _LOST as error:
+        raise Unavailable("The database is not available right now.") from error
+
+
+def open_database(url: str, folder: Path, pool: int = 8) -> Database:
+    """Postgres when `url` names it, else SQLite in `folder`."""
+    return open_postgres(url, pool) if url else open_sqlite(folder / "calotype.sqlite", pool)
+
+
+def open_postgres(url: str, pool: int) -> Database:
+    """`pool` connections at most; a lost one is noticed before use."""
+    address = url.replace("postgres://", "postgresql://", 1)
+    address = address.replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = create_engine(
+        address, pool_size=pool, max_overflow=0, pool_timeout=10, pool_pre_ping=True
+    )
+    return Database(engine, engine, writers=pool, readers=pool)
+
+
+def open_sqlite(file: Path, readers: int) -> Database:
+    """One writer, several readers, WAL, and every commit synced to disk."""
+    if pysqlite3.dbapi2.sqlite_version_info < OLDEST_SQLITE:
+        raise RuntimeError(f"SQLite {pysqlite3.dbapi2.sqlite_version} can corrupt a WAL database.")
+    write = create_engine(
+        f"sqlite:///{file}",
+        module=pysqlite3.dbapi2,
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False},
+    )
+    read = create_engine(f"sqlite:///{file}", module=pysqlite3.dbapi2, pool_size=readers)
+    for engine in (write, read):
+        event.listen(engine, "connect", _set_pragmas)
+    event.listen(write, "begin", _begin_immediate)
+    event.listen(read, "begin", _begin_snapshot)
+    return Database(write, read, writers=1, readers=readers)
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 a DB-API connection
+    connection.isolation_level = (
+        None  # SQLAlchemy begins; the driver's own late BEGIN loses updates
+    )
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # NORMAL loses commits in a power cut
+        "foreign_keys=ON",
+        "busy_timeout=10000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: Any) -> None:  # noqa: ANN401 an SQLAlchemy connection
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_snapshot(connection: Any) -> None:  # noqa: ANN401 an SQLAlchemy connection
+    connection.exec_driver_sql("BEGIN")

@@ -1,0 +1,83 @@
+"""What is said on the bus, and the small values that rows and events share."""
+
+from typing import Literal
+
+from models.wire import Wire
+
+ORDERS = "calotype.orders"
+DELETIONS = "calotype.deletions"
+EVENTS = "calotype.events"
+PURGES = "calotype.purges"
+DEAD = "calotype.dead"
+
+
+class Original(Wire, frozen=True):
+    """What is remembered of the bytes somebody gave us. Sizes in bytes and pixels."""
+
+    name: str
+    size: int
+    sha256: str
+    format: str = ""
+    content_type: str = "application/octet-stream"
+    extension: str = ""
+    width: int = 0
+    height: int = 0
+
+
+class Failure(Wire, frozen=True):
+    """Why an order failed, ready to be answered."""
+
+    status: int
+    code: str
+    message: str
+
+
+class OrderAccepted(Wire, frozen=True, tag="order-accepted"):
+    """There is an order to process."""
+
+    order_id: str
+    request_id: str = ""
+
+
+class ImageDeleted(Wire, frozen=True, tag="image-deleted"):
+    """An image is a tombstone: its objects are to be deleted, then its rows."""
+
+    image_id: str
+
+
+class OrderFinished(Wire, frozen=True, tag="order-finished"):
+    """An order is done or failed; the database says what came of it."""
+
+    order_id: str
+    state: Literal["done", "failed"]
+
+
+class Purged(Wire, frozen=True, tag="purged"):
+    """Objects of a bucket that must not be served again as they were. Empty keys: all of it."""
+
+    bucket: str
+    keys: list[str]
+
+
+Work = OrderAccepted | ImageDeleted
+Event = OrderAccepted | ImageDeleted | OrderFinished | Purged
+
+
+def order_subject(order_id: str) -> str:
+    """Where an accepted order is announced to the pipeline."""
+    return f"{ORDERS}.{order_id}"
+
+
+def deletion_subject(image_id: str) -> str:
+    """Where a tombstone is announced to the pipeline."""
+    return f"{DELETIONS}.{image_id}"
+
+
+def outcome_subject(order_id: str) -> str:
+    """Where the gateway that waits for an order hears of its end."""
+    return f"{EVENTS}.{order_id}"
+
+
+def purge_subject(bucket: str) -> str:
+    """Where every edge hears what a bucket has lost."""
+    return f"{PURGES}.{bucket}"

@@ -1,0 +1,194 @@
+"""The tables. Rows only: what they mean to each other is said in ledger, orders and library."""
+
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from models.columns import Json, UtcTime, now
+from models.events import Failure, Original
+from models.recipe import Recipe
+
+
+def new_id() -> str:
+    """A random UUID, as text."""
+    return str(uuid4())
+
+
+class Record(SQLModel):
+    """What every table allows: columns of our own frozen values."""
+
+    model_config = {"arbitrary_types_allowed": True}
+
+
+class Account(Record, table=True):
+    """Who pays. Credits of paid plans are spent last; storage counts bytes of variants."""
+
+    __table_args__ = (
+        CheckConstraint("credits_free >= 0", "credits_free_not_negative"),
+        CheckConstraint("credits_paid >= 0", "credits_paid_not_negative"),
+        CheckConstraint("storage_used >= 0", "storage_used_not_negative"),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    name: str = Field(unique=True)
+    credits_free: int = 0
+    credits_paid: int = 0
+    storage_used: int = Field(default=0, sa_type=BigInteger)
+    storage_total: int = Field(default=0, sa_type=BigInteger)
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+
+
+class ApiKey(Record, table=True):
+    """A secret that speaks for an account. Only its digest is kept."""
+
+    __tablename__ = "api_key"
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    name: str
+    digest: str = Field(unique=True)
+    hint: str
+    permissions: list[str] = Field(sa_type=Json(list[str]))
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
+class Bucket(Record, table=True):
+    """A place to keep objects. `public_id` is its first path segment on the edge."""
+
+    __table_args__ = (UniqueConstraint("account_id", "key"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    account_id: str = Field(foreign_key="account.id")
+    key: str
+    public_id: str = Field(unique=True)
+    is_primary: bool = False
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+
+
+class Order(Record, table=True):
+    """One paid request: an original and its recipes, one list of recipes for each image."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        Index(
+            "ix_orders_pending",
+            "created_at",
+            postgresql_where=text("state = 'pending'"),
+            sqlite_where=text("state = 'pending'"),
+        ),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    bucket_id: str = Field(foreign_key="bucket.id")
+    kind: str = "upload"
+    state: str = "pending"
+    staging_key: str
+    original: Original = Field(sa_type=Json(Original))
+    asked: list[list[Recipe]] = Field(sa_type=Json(list[list[Recipe]]))
+    cost_free: int = 0
+    cost_paid: int = 0
+    attempts: int = 0
+    failure: Failure | None = Field(default=None, sa_type=Json(Failure))
+    request_id: str = ""
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
+class Image(Record, table=True):
+    """The variants of one requested size. `size` is what its variants count as storage."""
+
+    __table_args__ = (
+        Index("ix_image_list", "account_id", "bucket_id", "created_at", "id"),
+        Index(
+            "ix_image_deleted",
+            "updated_at",
+            postgresql_where=text("state = 'deleted'"),
+            sqlite_where=text("state = 'deleted'"),
+        ),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    account_id: str = Field(foreign_key="account.id")
+    bucket_id: str = Field(foreign_key="bucket.id")
+    order_id: str = Field(foreign_key="orders.id", index=True)
+    position: int = 0
+    state: str = "pending"
+    name: str
+    description: str | None = None
+    original: Original = Field(sa_type=Json(Original))
+    size: int = Field(default=0, sa_type=BigInteger)
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+    updated_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+
+
+class Variant(Record, table=True):
+    """What was made: a row, an object.
+
+    `object_key` is what the world sees, `storage_key` where the bytes are: a replaced image keeps
+    the first and changes the second.
+    """
+
+    __table_args__ = (
+        UniqueConstraint("bucket_id", "object_key"),
+        UniqueConstraint("image_id", "id_suffix", "format"),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    image_id: str = Field(foreign_key="image.id")
+    bucket_id: str = Field(foreign_key="bucket.id")
+    position: int
+    id_suffix: str
+    object_key: str
+    storage_key: str
+    format: str
+    content_type: str
+    extension: str
+    width: int
+    height: int
+    size: int = Field(sa_type=BigInteger)
+    sha256: str
+    counted: bool = True
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+
+
+class LedgerEntry(Record, table=True):
+    """One movement of credits, never changed. The sum of an account's entries is its balance.
+
+    An operation opens once (grant, reserve) and closes once (capture or refund): its key says so.
+    """
+
+    __tablename__ = "ledger"
+    __table_args__ = (UniqueConstraint("operation_id", "step"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    operation_id: str
+    step: str
+    kind: str
+    free: int = 0
+    paid: int = 0
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+
+
+class Outbox(Record, table=True):
+    """An event that is true since its transaction, and said on the bus until it is heard."""
+
+    __table_args__ = (
+        Index(
+            "ix_outbox_unsent",
+            "created_at",
+            postgresql_where=text("sent_at IS NULL"),
+            sqlite_where=text("sent_at IS NULL"),
+        ),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    subject: str
+    payload: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+    sent_at: datetime | None = Field(default=None, sa_type=UtcTime)

@@ -1,0 +1,149 @@
+"""Settings: one frozen value, read once from CALOTYPE_* when a command starts."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "CALOTYPE_"
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class SettingsError(Exception):
+    """The process must not start; the sentence says which setting and what to do."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set. An address left empty means: do it yourself, in here.
+
+    Every field is the environment variable CALOTYPE_<FIELD>. Sizes are bytes, times seconds.
+    """
+
+    data: Path = Path("calotype-data")
+    """Folder of the embedded parts: database, objects, stream, secret."""
+    host: str = "127.0.0.1"
+    """Address that the gateway and the edge listen on."""
+    port: Port = 8000
+    """Port of the gateway."""
+    edge_port: Port = 8001
+    """Port of the edge."""
+    api_url: str = ""
+    """Public address of the gateway; empty means http://host:port."""
+    edge_url: str = ""
+    """Public address of the edge; empty means http://host:edge_port."""
+    database_url: str = ""
+    """postgresql://...; empty opens SQLite in the data folder."""
+    database_pool: Count = 8
+    """Connections that one process may hold."""
+    nats_url: str = ""
+    """nats://..., several separated by commas; empty starts the nats-server of this install."""
+    nats_token: str = ""
+    """Token for NATS, if it asks for one."""
+    nats_replicas: Annotated[int, Meta(ge=1, le=5)] = 1
+    """Copies of every stream."""
+    objects_url: str = ""
+    """s3://bucket/prefix; empty uses a folder in the data folder."""
+    objects_endpoint: str = ""
+    """Endpoint of an S3-compatible store, when it is not AWS."""
+    objects_region: str = "us-east-1"
+    """Region of the S3 store."""
+    objects_access_key: str = ""
+    """Access key of the S3 store; empty asks the environment's usual sources."""
+    objects_secret_key: str = ""
+    """Secret key of the S3 store."""
+    secret: str = ""
+    """At least 32 characters; keys are hashed with it. Empty makes one in the data folder."""
+    children: Annotated[int, Meta(ge=0)] = 0
+    """Render children of one pipeline; 0 means one per core."""
+    render_seconds: Seconds = 60
+    """Longest that one render may take."""
+    attempts: Count = 3
+    """How often an order is tried before it fails and is refunded."""
+    max_file_bytes: Count = 50_000_000
+    """Largest file that is accepted."""
+    max_uploads: Count = 64
+    """Uploads that one gateway receives at the same time; more are told to come back."""
+    body_seconds: Seconds = 300
+    """Longest that the body of one request may take to arrive."""
+    read_seconds: Seconds = 20
+    """Longest silence within a body."""
+    answer_seconds: Seconds = 60
+    """How long an upload waits for its variants before it is answered 202."""
+    drain_seconds: Seconds = 8
+    """How long a stopping process finishes what it has in hand."""
+    free_credits: Annotated[int, Meta(ge=0)] = 10_000
+    """Credits of a new account."""
+    total_storage: Annotated[int, Meta(ge=0)] = 10_000_000_000
+    """Storage of a new account."""
+    edge_memory_bytes: Annotated[int, Meta(ge=0)] = 256_000_000
+    """Memory cache of the edge."""
+    edge_disk_bytes: Annotated[int, Meta(ge=0)] = 10_000_000_000
+    """Disk cache of the edge."""
+    log_level: str = "info"
+    """debug, info, warning or error."""
+
+    @property
+    def public_api(self) -> str:
+        """Where clients reach the gateway, without a slash at the end."""
+        return (self.api_url or f"http://{_in_url(self.host)}:{self.port}").rstrip("/")
+
+    @property
+    def public_edge(self) -> str:
+        """Where browsers reach the edge, without a slash at the end."""
+        return (self.edge_url or f"http://{_in_url(self.host)}:{self.edge_port}").rstrip("/")
+
+    @property
+    def embedded_bus(self) -> bool:
+        """True when this process starts its own nats-server."""
+        return not self.nats_url
+
+    @property
+    def scratch(self) -> Path:
+        """Where short-lived files of this data folder go when there is no tmpfs."""
+        return self.data / "scratch"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
+    """Settings from CALOTYPE_* variables, then from options `given` on the command line.
+
+    Raises SettingsError naming the variable that is unknown or wrong.
+    """
+    named = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX)
+    }
+    _refuse_unknown(named)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        return msgspec.convert(named | chosen, Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_sentence(str(error))) from None
+
+
+def _path(wanted: type, value: object) -> object:
+    return wanted(value)
+
+
+def _refuse_unknown(named: Mapping[str, str]) -> None:
+    known = Settings.__struct_fields__
+    for name in named:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {PREFIX}{near[0].upper()}?" if near else ""
+            raise SettingsError(f"{PREFIX}{name.upper()} is not a setting.{hint}")
+
+
+def _sentence(problem: str) -> str:
+    what, _, where = problem.partition(" - at `$.")
+    return f"{PREFIX}{where.rstrip('`').upper()}: {what}" if where else problem

@@ -1,0 +1,326 @@
+"""JetStream: what is published is heard, at least once. The only file that knows nats."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+
+from models.errors import Unavailable
+from models.events import DEAD, DELETIONS, EVENTS, ORDERS, PURGES
+
+T = TypeVar("T")
+
+WORK_STREAM = "CALOTYPE_WORK"
+EVENT_STREAM = "CALOTYPE_EVENTS"
+PURGE_STREAM = "CALOTYPE_PURGES"
+DEAD_STREAM = "CALOTYPE_DEAD"
+PIPELINE = "pipeline"
+
+# A leader election of a three-node cluster takes about five seconds; publishing survives three.
+_PUBLISH_TRIES = 15
+_ACK_WAIT = 30.0
+_FETCH_SECONDS = 5.0
+_HOUR = 3600.0
+_MONTH = 30 * 24 * _HOUR
+
+_AWAY = (
+    nats.errors.Error,
+    nats.js.errors.Error,
+    asyncio.TimeoutError,
+    OSError,
+)
+
+
+class Delivery(NamedTuple):
+    """One message to work on, and how often it was delivered so far (1 = first)."""
+
+    data: bytes
+    subject: str
+    tries: int
+    message: Msg
+
+    async def done(self) -> None:
+        """Never deliver it again; returns when the server knows."""
+        await self.message.ack_sync(timeout=5)
+
+    async def later(self, seconds: float) -> None:
+        """Deliver it again, not before `seconds` have passed."""
+        await self.message.nak(delay=seconds)
+
+    async def dead(self) -> None:
+        """Never deliver it again: it cannot succeed."""
+        await self.message.term()
+
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """While the block runs, the server knows that somebody is at it."""
+        beat = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beat.cancel()
+            await asyncio.gather(beat, return_exceptions=True)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(_ACK_WAIT / 3)
+            with contextlib.suppress(*_AWAY):
+                await self.message.in_progress()
+
+
+class Said(NamedTuple):
+    """One purge as its followers hear it, its place in the stream, and how many wait behind it."""
+
+    seq: int
+    data: bytes
+    waiting: int
+
+
+class Extent(NamedTuple):
+    """Which stream of purges this is (by its birth), and what it still holds."""
+
+    born: str
+    first: int
+    last: int
+
+
+class Bus:
+    """A connection to NATS that never gives up, and Calotype's streams on it."""
+
+    def __init__(self, client: Client, replicas: int) -> None:
+        self._client = client
+        self._stream: JetStreamContext = client.jetstream(timeout=5)
+        self._replicas = replicas
+        self._broken = asyncio.Event()
+
+    def on_break(self) -> None:
+        """The connection is gone; followers must doubt what they know."""
+        self._broken.set()
+        self._broken.clear()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is there right now."""
+        return self._client.is_connected
+
+    async def prepare(self) -> None:
+        """Create the streams and the pipeline's consumer, or bring them up to date."""
+        for config in _streams(self._replicas):
+            await self._ensure_stream(config)
+        await self._stream.add_consumer(WORK_STREAM, _consumer())
+
+    async def _ensure_stream(self, config: StreamConfig) -> None:
+        try:
+            await self._stream.add_stream(config)
+        except nats.js.errors.BadRequestError:
+            await self._stream.update_stream(config)
+
+    async def publish(self, subject: str, data: bytes, message_id: str) -> None:
+        """Store a message; the same `message_id` within two minutes is stored once.
+
+        Tried again for about 15 s, long enough for a new leader. Raises Unavailable after that.
+        """
+        for attempt in range(_PUBLISH_TRIES):
+            try:
+                await self._stream.publish(
+                    subject, data, timeout=5, headers={"Nats-Msg-Id": message_id}
+                )
+            except _AWAY as error:
+                if attempt == _PUBLISH_TRIES - 1 or self._client.is_closed:
+                    raise Unavailable("The message bus is not available.") from error
+                await asyncio.sleep(1)
+            else:
+                return
+
+    async def work(self) -> AsyncGenerator[Delivery | None, None]:
+        """Messages of the work stream, one at a time, for ever; None now and then when idle.
+
+        Ask for the next one only when there is room for it. Breaks of the connection are waited
+        out: the subscription is made anew, the messages stay where they are.
+        """
+        while True:
+            try:
+                subscription = await self._stream.pull_subscribe_bind(PIPELINE, WORK_STREAM)
+                try:
+                    while True:
+                        yield await _next(subscription)
+                finally:
+                    with contextlib.suppress(*_AWAY):
+                        await subscription.unsubscribe()
+            except _AWAY:
+                await asyncio.sleep(0.5)
+                with contextlib.suppress(*_AWAY):
+                    await self.prepare()  # the streams may be gone together with the server's disk
+
+    @contextlib.asynccontextmanager
+    async def listening(self, subject: str) -> AsyncIterator[asyncio.Queue[bytes]]:
+        """A queue of what is said on `subject` from now until the block ends; live only."""
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def hear(message: Msg) -> None:
+            queue.put_nowait(message.data)
+
+        subscription = await self._client.subscribe(subject, cb=hear)
+        try:
+            yield queue
+        finally:
+            with contextlib.suppress(*_AWAY):
+                await subscription.unsubscribe()
+
+    async def extent(self) -> Extent:
+        """What the stream of purges holds right now. Raises Unavailable when it cannot be told."""
+        try:
+            info = await self._stream.stream_info(PURGE_STREAM)
+        except _AWAY as error:
+            raise Unavailable("The message bus is not available.") from error
+        return Extent(str(info.created), info.state.first_seq, info.state.last_seq)
+
+    async def purges(self, after: int) -> AsyncGenerator[Said | None, None]:
+        """Every purge after the one numbered `after`; None when there is none right now.
+
+        Raises Unavailable at once when the connection breaks: whoever must not miss a purge has
+        to doubt what it knows from then on.
+        """
+        broken = asyncio.create_task(self._broken.wait())
+        try:
+            consumer = await self._stream.add_consumer(PURGE_STREAM, _follower(after))
+            subscription = await self._stream.pull_subscribe_bind(consumer.name, PURGE_STREAM)
+            if not consumer.num_pending:
+                yield None
+            while True:
+                yield _said(await _unless(broken, _next(subscription)))
+        except _AWAY as error:
+            raise Unavailable("The message bus is not available.") from error
+        finally:
+            broken.cancel()
+
+    async def close(self) -> None:
+        """Leave politely."""
+        with contextlib.suppress(*_AWAY):
+            await asyncio.wait_for(self._client.close(), 2)
+
+
+async def _next(subscription: JetStreamContext.PullSubscription) -> Delivery | None:
+    # One at a time: a larger fetch waits for the rest of its batch until its time is up.
+    try:
+        (message,) = await subscription.fetch(1, timeout=_FETCH_SECONDS, heartbeat=1)
+    except (nats.errors.TimeoutError, nats.js.errors.FetchTimeoutError):
+        return None
+    return Delivery(message.data, message.subject, message.metadata.num_delivered, message)
+
+
+def _said(message: Delivery | None) -> Said | None:
+    if message is None:
+        return None
+    metadata = message.message.metadata
+    return Said(metadata.sequence.stream, message.data, metadata.num_pending)
+
+
+async def _unless(broken: asyncio.Task[Literal[True]], waited: Coroutine[Any, Any, T]) -> T:
+    """The result of `waited`, or ConnectionError as soon as the connection breaks."""
+    task = asyncio.create_task(waited)
+    try:
+        await asyncio.wait((task, broken), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ConnectionError
+        return task.result()
+    finally:
+        task.cancel()
+
+
+def _streams(replicas: int) -> tuple[StreamConfig, ...]:
+    return (
+        StreamConfig(
+            name=WORK_STREAM,
+            subjects=[f"{ORDERS}.>", f"{DELETIONS}.>"],
+            retention=RetentionPolicy.WORK_QUEUE,
+            discard=DiscardPolicy.NEW,
+            storage=StorageType.FILE,
+            num_replicas=replicas,
+        ),
+        StreamConfig(
+            name=EVENT_STREAM,
+            subjects=[f"{EVENTS}.>"],
+            max_age=_HOUR,  # outcomes: who waits for one looks in the database when it is silent
+            storage=StorageType.FILE,
+            num_replicas=replicas,
+        ),
+        StreamConfig(
+            name=PURGE_STREAM,
+            subjects=[f"{PURGES}.>"],
+            max_age=_MONTH,  # an edge that was away for longer starts with an empty cache
+            storage=StorageType.FILE,
+            num_replicas=replicas,
+        ),
+        StreamConfig(
+            name=DEAD_STREAM,
+            subjects=[f"{DEAD}.>"],
+            storage=StorageType.FILE,
+            num_replicas=replicas,
+        ),
+    )
+
+
+def _follower(after: int) -> ConsumerConfig:
+    return ConsumerConfig(
+        ack_policy=AckPolicy.NONE,
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=after + 1,
+        inactive_threshold=60,
+        mem_storage=True,
+        num_replicas=1,
+    )
+
+
+def _consumer() -> ConsumerConfig:
+    # Attempts are counted by the worker: a server that stops delivering would strand an order.
+    return ConsumerConfig(
+        durable_name=PIPELINE,
+        ack_policy=AckPolicy.EXPLICIT,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_wait=_ACK_WAIT,
+        max_deliver=-1,
+        max_ack_pending=1000,
+    )
+
+
+async def connect(urls: str, token: str = "", replicas: int = 1, name: str = "calotype") -> Bus:
+    """A connection that reconnects for ever and notices a silent server within ten seconds."""
+    client = Client()
+    bus = Bus(client, replicas)
+
+    async def broken() -> None:
+        bus.on_break()
+
+    await client.connect(
+        servers=[url.strip() for url in urls.split(",")],
+        token=token or None,
+        name=name,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.5,  # type: ignore[arg-type]  # its seconds may well be fractions
+        ping_interval=5,
+        max_outstanding_pings=2,
+        connect_timeout=5,
+        disconnected_cb=broken,
+        error_cb=_quiet,
+    )
+    return bus
+
+
+async def _quiet(_error: Exception) -> None:
+    """Connection errors are seen where they matter: in the calls that fail."""

@@ -1,0 +1,113 @@
+"""Fulfil one order: make its prints, store them, finish it in one transaction."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from models.database import Database
+from models.events import Original
+from models.orders import Made, finish_order
+from models.recipe import Recipe, thumbnails
+from models.records import Bucket, Image, Order
+from pipeline.prints import Probe
+from pipeline.storage import VARIANTS, Storage
+from pipeline.studio import StoredPrint, Studio
+
+THUMBS = ("thumb_small", "thumb_big")
+
+
+class Task(NamedTuple):
+    """An order with everything that belongs to it."""
+
+    order: Order
+    bucket: Bucket
+    images: list[Image]
+
+
+class Putting(NamedTuple):
+    """A print on its way to its object."""
+
+    image: int
+    made: Made
+    path: Path
+
+
+async def fulfil(task: Task, database: Database, storage: Storage, studio: Studio) -> bool:
+    """Make everything the order asks for; False when somebody else finished it meanwhile.
+
+    Every object has a key that follows from the order alone, so a second try overwrites what the
+    first one left.
+    """
+    order = task.order
+    async with storage.file(order.staging_key, studio.scratch) as source:
+        probe = await studio.probe(source)
+        with await studio.render(source, list(_recipes(order.asked))) as prints:
+            puttings = list(_puttings(task, prints))
+            await _store(storage, puttings)
+    made = [[put.made for put in puttings if put.image == n] for n in range(len(order.asked))]
+    return await database.run(finish_order, order.id, _seen(order.original, probe), made)
+
+
+async def _store(storage: Storage, puttings: Sequence[Putting]) -> None:
+    """Store every print; all are tried before a failure is raised, so none is cut off half way."""
+    puts = (storage.put(put.made.storage_key, put.path) for put in puttings)
+    for outcome in await asyncio.gather(*puts, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+def _recipes(asked: Sequence[Sequence[Recipe]]) -> Iterator[Recipe]:
+    """The two thumbnails that all images of an order share, then every recipe as asked."""
+    yield from thumbnails(asked[0][0].ratio)
+    for recipes in asked:
+        yield from recipes
+
+
+def _puttings(task: Task, prints: Sequence[StoredPrint]) -> Iterator[Putting]:
+    rest = iter(prints[len(THUMBS) :])
+    for number, recipes in enumerate(task.order.asked):
+        for suffix, thumb in zip(THUMBS, prints, strict=False):
+            yield _putting(task, number, suffix, thumb, counted=False)
+        for _ in recipes:
+            made = next(rest)
+            yield _putting(task, number, f"{made.width}x{made.height}", made, counted=True)
+
+
+def _putting(
+    task: Task, number: int, suffix: str, stored: StoredPrint, *, counted: bool
+) -> Putting:
+    image = task.images[number]
+    object_key = f"{image.id}-{suffix}.{stored.extension}"
+    folder = image_folder(task.bucket, image.id)
+    made = Made(
+        id_suffix=suffix,
+        object_key=object_key,
+        storage_key=f"{folder}/{task.order.id}/{object_key}",
+        format=stored.format,
+        content_type=stored.content_type,
+        extension=stored.extension,
+        width=stored.width,
+        height=stored.height,
+        size=stored.size,
+        sha256=stored.sha256,
+        counted=counted,
+    )
+    return Putting(number, made, stored.path)
+
+
+def image_folder(bucket: Bucket, image_id: str) -> str:
+    """Where all objects of an image are, so that deleting it is deleting a folder."""
+    return f"{VARIANTS}/{bucket.public_id}/{image_id}"
+
+
+def _seen(original: Original, probe: Probe) -> Original:
+    return msgspec.structs.replace(
+        original,
+        format=probe.format,
+        extension=probe.extension,
+        width=probe.width,
+        height=probe.height,
+    )

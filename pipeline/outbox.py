@@ -1,0 +1,88 @@
+"""The relay: what a transaction announced is said on the bus until the bus has it."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, delete, select, update
+
+from models.columns import now
+from models.database import Database
+from models.errors import Unavailable
+from models.records import Outbox
+from pipeline.bus import Bus
+
+# A row younger than this is still in the hands of the process that wrote it.
+_GRACE = timedelta(seconds=3)
+_SWEEP_SECONDS = 2.0
+_KEPT = timedelta(hours=1)
+_BATCH = 256
+
+
+class Relay:
+    """Publishes this process's announcements at once, and everybody's forgotten ones soon.
+
+    A message may be said twice (its id is the same both times), never not at all.
+    """
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self._database = database
+        self._bus = bus
+        self._fresh: asyncio.Queue[Outbox] = asyncio.Queue()
+        database.on_announced(self._take)
+
+    def _take(self, rows: Sequence[Outbox]) -> None:
+        for row in rows:
+            self._fresh.put_nowait(row)
+
+    async def run(self) -> None:
+        """Relay until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._publish_fresh())
+            tasks.create_task(self._sweep_for_ever())
+
+    async def _publish_fresh(self) -> None:
+        while True:
+            rows = [await self._fresh.get()]
+            while not self._fresh.empty():
+                rows.append(self._fresh.get_nowait())
+            with contextlib.suppress(Unavailable):  # the sweep finds what stays unsent
+                await self._publish(rows)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            with contextlib.suppress(Unavailable):
+                await self.sweep()
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+    async def sweep(self, grace: timedelta = _GRACE) -> int:
+        """Publish what is unsent since longer than `grace`; how many rows there were."""
+        rows = await self._database.read(unsent_rows, now() - grace)
+        if rows:
+            await self._publish(rows)
+        return len(rows)
+
+    async def _publish(self, rows: Sequence[Outbox]) -> None:
+        said = (self._bus.publish(row.subject, row.payload, row.id) for row in rows)
+        outcomes = await asyncio.gather(*said, return_exceptions=True)
+        sent = [row.id for row, error in zip(rows, outcomes, strict=True) if error is None]
+        if sent:
+            await self._database.run(mark_sent, sent)
+
+
+def unsent_rows(session: Session, before: datetime) -> list[Outbox]:
+    """Unsent rows written before a moment, oldest first, a bounded number."""
+    unsent = select(Outbox).where(col(Outbox.sent_at).is_(None), Outbox.created_at < before)
+    return list(session.exec(unsent.order_by(col(Outbox.created_at)).limit(_BATCH)))
+
+
+def mark_sent(session: Session, ids: Sequence[str]) -> None:
+    """Note that the bus has these."""
+    session.exec(update(Outbox).where(col(Outbox.id).in_(ids)).values(sent_at=now()))
+
+
+def forget_sent(session: Session) -> int:
+    """Drop rows that were sent long ago; how many."""
+    old = col(Outbox.sent_at) < now() - _KEPT
+    return int(session.exec(delete(Outbox).where(old)).rowcount)

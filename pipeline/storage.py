@@ -1,0 +1,213 @@
+"""Object storage: one meaning over every backend, and nothing acknowledged before it is on disk."""
+
+import asyncio
+import contextlib
+import os
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, S3Store
+
+from models.errors import Unavailable
+from models.settings import Settings
+
+STAGING = "staging"
+VARIANTS = "variants"
+
+# Buffers of one streaming upload: S3 wants parts of 5 MiB, a local file is content with less.
+_LOCAL_BUFFER = 256 * 1024
+_S3_BUFFER = 5 * 1024 * 1024
+_LITTER = re.compile(r"#\d+$")
+
+Store = LocalStore | S3Store
+
+
+class MissingObject(Exception):
+    """There is no object under this key."""
+
+
+class Stored(NamedTuple):
+    """An object as a listing sees it. Size in bytes, age in seconds since the epoch."""
+
+    key: str
+    size: int
+    modified: float
+
+
+class Sink(Protocol):
+    """Where a body is streamed to."""
+
+    async def write(self, chunk: bytes) -> object:
+        """Take the next bytes."""
+
+
+class Storage:
+    """Keys to bytes. Durable when a call returns; overwriting is allowed and atomic.
+
+    Raises MissingObject for a key without an object, Unavailable when the store is away.
+    """
+
+    def __init__(self, store: Store, buffer: int, folder: Path | None = None) -> None:
+        self._store = store
+        self._buffer = buffer
+        self._folder = folder
+
+    async def put(self, key: str, data: bytes | Path) -> None:
+        """Keep `data`, bytes or the content of a file, under `key`."""
+        with _typed(key):
+            await obstore.put_async(self._store, key, data)
+        await self._sync(key)
+
+    @contextlib.asynccontextmanager
+    async def writer(self, key: str) -> AsyncIterator[Sink]:
+        """A sink that becomes the object when the block ends, and nothing when it raises."""
+        with _typed(key):
+            async with obstore.open_writer_async(
+                self._store, key, buffer_size=self._buffer, max_concurrency=2
+            ) as sink:
+                yield sink
+        await self._sync(key)
+
+    async def get(self, key: str) -> bytes:
+        """The whole object."""
+        with _typed(key):
+            result = await obstore.get_async(self._store, key)
+            return bytes(await result.bytes_async())
+
+    @contextlib.asynccontextmanager
+    async def file(self, key: str, scratch: Path) -> AsyncIterator[Path]:
+        """The object as a local file to read; one in `scratch` lives as long as the block."""
+        if self._folder is not None:
+            path = self._folder / key
+            if not path.is_file():
+                raise MissingObject(key)
+            yield path
+            return
+        path = scratch / key.replace("/", "_")
+        try:
+            await self._download(key, path)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    async def _download(self, key: str, path: Path) -> None:
+        with _typed(key):
+            result = await obstore.get_async(self._store, key)
+            with path.open("wb") as file:
+                async for chunk in result.stream(min_chunk_size=1 << 20):
+                    file.write(chunk)
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; one that is not there is as good as deleted."""
+        for key in keys:
+            with contextlib.suppress(MissingObject), _typed(key):
+                await obstore.delete_async(self._store, key)
+
+    async def delete_under(self, prefix: str) -> int:
+        """Delete every object below `prefix/`; how many there were."""
+        found = [stored.key async for stored in self.list_under(prefix)]
+        await self.delete(found)
+        if self._folder is not None:
+            await asyncio.to_thread(_prune, self._folder / prefix)
+        return len(found)
+
+    async def list_under(self, prefix: str) -> AsyncIterator[Stored]:
+        """Every object below `prefix/`, and the store's own leftovers of broken writes."""
+        with _typed(prefix):
+            async for page in obstore.list(self._store, f"{prefix}/"):
+                for meta in page:
+                    yield Stored(meta["path"], meta["size"], meta["last_modified"].timestamp())
+        if self._folder is not None:
+            for stored in await asyncio.to_thread(_litter, self._folder, prefix):
+                yield stored
+
+    async def remove_litter(self, key: str) -> None:
+        """Delete a leftover that a listing named and the store itself does not know."""
+        if self._folder is not None and _LITTER.search(key):
+            await asyncio.to_thread((self._folder / key).unlink, missing_ok=True)
+
+    async def check(self) -> None:
+        """Raise Unavailable unless the store answers."""
+        with _typed("check"), contextlib.suppress(FileNotFoundError):
+            await obstore.head_async(self._store, "check")
+
+    async def _sync(self, key: str) -> None:
+        if self._folder is not None:
+            await asyncio.to_thread(_sync_file_and_folders, self._folder, self._folder / key)
+
+
+@contextlib.contextmanager
+def _typed(key: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise MissingObject(key) from error
+    except BaseError as error:
+        raise Unavailable("The object storage is not available right now.") from error
+
+
+def _sync_file_and_folders(root: Path, path: Path) -> None:
+    """Make a file and its way down from `root` survive a power cut; obstore does neither."""
+    for part in (path, *path.parents):
+        descriptor = os.open(part, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if part == root:
+            return
+
+
+def _litter(root: Path, prefix: str) -> list[Stored]:
+    found = []
+    for path in (root / prefix).rglob("*#*"):
+        with contextlib.suppress(FileNotFoundError):
+            if _LITTER.search(path.name) and path.is_file():
+                status = path.stat()
+                found.append(Stored(str(path.relative_to(root)), status.st_size, status.st_mtime))
+    return found
+
+
+def _prune(folder: Path) -> None:
+    for path in sorted((folder, *folder.rglob("*")), reverse=True):
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
+def open_storage(settings: Settings) -> Storage:
+    """S3 when an address names it, else a folder in the data folder."""
+    if settings.objects_url:
+        return open_s3(settings)
+    folder = settings.data / "objects"
+    folder.mkdir(parents=True, exist_ok=True)
+    return open_folder(folder)
+
+
+def open_folder(folder: Path) -> Storage:
+    """Objects as files of one folder."""
+    root = folder.resolve()
+    return Storage(LocalStore(root, mkdir=True), _LOCAL_BUFFER, root)
+
+
+def open_s3(settings: Settings) -> Storage:
+    """Objects in S3 or what speaks like it."""
+    bucket, _, prefix = settings.objects_url.removeprefix("s3://").partition("/")
+    config = {
+        "region": settings.objects_region,
+        "endpoint": settings.objects_endpoint,
+        "access_key_id": settings.objects_access_key,
+        "secret_access_key": settings.objects_secret_key,
+    }
+    store = S3Store(
+        bucket,
+        prefix=prefix or None,
+        config={name: value for name, value in config.items() if value},  # type: ignore[arg-type]
+        client_options={"allow_http": settings.objects_endpoint.startswith("http://")},
+        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
+    )
+    return Storage(store, _S3_BUFFER)
