@@ -1,0 +1,117 @@
+"""The two caches as one: memory in front, disk behind."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from pysqlite3 import dbapi2 as sqlite
+
+from cdn_edge.answers import Copy
+from cdn_edge.disk import Disk, open_disk
+from cdn_edge.entry import Entry
+from cdn_edge.memory import Memory
+
+T = TypeVar("T")
+
+_HEADERS_WEIGHT = 2_500
+"""Bytes a copy takes beside its body: entry, header list, queue places."""
+_THREADS = 4
+_MOST_WAITING_WRITES = 64
+"""Bodies that may wait for the disk; beyond that a copy is not written, and fetched again later."""
+
+log = logging.getLogger(__name__)
+
+
+class Cache:
+    """Copies by URL path. Without a disk there is only memory."""
+
+    def __init__(self, memory: Memory[Copy], disk: Disk | None) -> None:
+        self.get = memory.get
+        self._memory = memory
+        self._disk = disk
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="edge-disk")
+        self._writes: set[asyncio.Task[None]] = set()
+
+    def keep(self, path: str, copy: Copy) -> None:
+        """Put a copy in memory."""
+        self._memory.put(path, copy, len(copy.body) + _HEADERS_WEIGHT)
+
+    async def read(self, path: str) -> tuple[Copy | None, int]:
+        """The copy on disk, checked, and the ticket that `write` will want for another one."""
+        if self._disk is None:
+            return None, 0
+        try:
+            found, ticket = await self._in_thread(_read, self._disk, path)
+        except (sqlite.Error, OSError) as error:
+            log.warning("the disk cache cannot be read: %s", error)
+            return None, 0
+        return (Copy(*found) if found else None), ticket
+
+    def write(self, path: str, copy: Copy, ticket: int) -> None:
+        """Put a copy on disk, in the background, unless it is purged meanwhile."""
+        if self._disk is None or len(self._writes) >= _MOST_WAITING_WRITES:
+            return
+        task = asyncio.get_running_loop().create_task(self._write(self._disk, path, copy, ticket))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def settle(self) -> None:
+        """Wait until everything written so far is on disk."""
+        await asyncio.gather(*self._writes)
+
+    async def drop(self, path: str, *, below: bool) -> None:
+        """Remove a path, or everything `below` a prefix. Raises when the disk cannot.
+
+        Memory twice: a reader may bring the disk's copy back while that is being removed.
+        """
+        forget = self._memory.drop_prefix if below else self._memory.drop
+        forget(path)
+        if self._disk is not None:
+            on_disk = self._disk.forget_prefix if below else self._disk.forget
+            await self._in_thread(on_disk, path)
+            forget(path)
+
+    async def sweep(self) -> None:
+        """Remove what killed processes left on disk."""
+        if self._disk is not None:
+            await self._in_thread(self._disk.sweep)
+
+    async def bookmark(self) -> int:
+        """The last event up to which this cache's purges are done; 0 knows of none."""
+        return await self._in_thread(self._disk.bookmark) if self._disk else 0
+
+    async def set_bookmark(self, sequence: int) -> None:
+        """Remember that every purge up to this event is done."""
+        if self._disk is not None:
+            await self._in_thread(self._disk.set_bookmark, sequence)
+
+    async def close(self) -> None:
+        """Finish writing and let go of the disk."""
+        await self.settle()
+        self._threads.shutdown()
+        if self._disk is not None:
+            self._disk.close()
+
+    async def _write(self, disk: Disk, path: str, copy: Copy, ticket: int) -> None:
+        try:
+            await self._in_thread(disk.put, path, copy.entry, copy.body, ticket)
+        except (sqlite.Error, OSError) as error:
+            log.warning("the disk cache cannot be written: %s", error)
+
+    async def _in_thread(self, work: Callable[..., T], *values: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *values)
+
+
+def open_cache(
+    memory_bytes: int, folder: Path | None = None, disk_bytes: int = 10_000_000_000
+) -> Cache:
+    """A cache of so many bytes in memory and, with a folder, so many on disk."""
+    return Cache(Memory(memory_bytes), open_disk(folder, disk_bytes) if folder else None)
+
+
+def _read(disk: Disk, path: str) -> tuple[tuple[Entry, bytes] | None, int]:
+    ticket = disk.ticket()
+    return disk.get(path), ticket

@@ -1,0 +1,265 @@
+"""Copies on disk, bounded by bytes, shared by several processes, kept over restarts.
+
+A file holds one body and is named by a hash; what it is stands in an SQLite index beside it. The
+row is the authority: it is committed after its file is in place, and a body is hashed whenever it
+is read back, so that a torn, truncated or foreign file is a miss and never an answer. Nothing
+here is worth an fsync: what a power cut takes is fetched again.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from pysqlite3 import dbapi2 as sqlite
+
+from cdn_edge.entry import Entry
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS copies (
+    path TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, size INTEGER NOT NULL,
+    used INTEGER NOT NULL, entry BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS copies_by_use ON copies (used);
+CREATE TABLE IF NOT EXISTS total (bytes INTEGER NOT NULL);
+INSERT INTO total SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM total);
+CREATE TRIGGER IF NOT EXISTS copy_in AFTER INSERT ON copies
+    BEGIN UPDATE total SET bytes = bytes + new.size; END;
+CREATE TRIGGER IF NOT EXISTS copy_out AFTER DELETE ON copies
+    BEGIN UPDATE total SET bytes = bytes - old.size; END;
+CREATE TABLE IF NOT EXISTS purges (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, below INTEGER NOT NULL,
+    at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS bookmark (sequence INTEGER NOT NULL);
+"""
+_USE_GRAIN = 60
+"""Seconds: a read writes to the index only when its last use is noted longer ago than this."""
+_LITTER_AGE = 600
+"""Seconds after which a file without a row, or a temporary one, is nobody's work any more."""
+_PURGE_AGE = 3600
+"""Seconds a purge is remembered against fetches that began before it; they take far less."""
+_LAST = "\U0010ffff"
+
+
+class Disk:
+    """A folder of copies. Every method blocks: call it in a thread. Safe between processes."""
+
+    def __init__(self, folder: Path, limit: int, index: Any) -> None:  # noqa: ANN401  # untyped library
+        self._folder = folder
+        self._limit = limit
+        self._index = index
+        self._lock = threading.Lock()
+
+    def get(self, path: str) -> tuple[Entry, bytes] | None:
+        """The copy kept under this path, checked against its hash; a bad one is dropped."""
+        with self._lock:
+            row = self._index.execute(
+                "SELECT name, used, entry FROM copies WHERE path = ?", (path,)
+            ).fetchone()
+        if row is None:
+            return None
+        name, used, packed = row
+        entry = msgspec.json.decode(packed, type=Entry)
+        body = _read_checked(self._file(name), entry)
+        if body is None:
+            self._drop_bad(path, name)
+            return None
+        self._touch(path, used)
+        return entry, body
+
+    def ticket(self) -> int:
+        """Take one before looking a key up: `put` refuses what was purged since."""
+        with self._lock:
+            return self._ticket()
+
+    def put(self, path: str, entry: Entry, body: bytes, ticket: int) -> bool:
+        """Keep this copy unless its path was purged since the ticket; whether it was kept."""
+        if len(body) > self._limit:
+            return False
+        name = _name(path, entry.etag)
+        with self._temporary(body) as temporary, self._transaction():
+            if self._purged_since(ticket, path):
+                return False
+            unneeded = self._make_room(path, len(body))
+            self._index.execute(
+                "INSERT INTO copies VALUES (?, ?, ?, ?, ?)",
+                (path, name, len(body), int(time.time()), msgspec.json.encode(entry)),
+            )
+            temporary.replace(self._file(name))
+        self._unlink(unneeded - {name})
+        return True
+
+    def forget(self, path: str) -> None:
+        """Remove this path's copy, and refuse fetches of it that are under way anywhere."""
+        self._purge(path, "path = ?", (path,), below=False)
+
+    def forget_prefix(self, prefix: str) -> None:
+        """The same for every path that starts so."""
+        self._purge(prefix, "path >= ? AND path < ?", (prefix, prefix + _LAST), below=True)
+
+    def bookmark(self) -> int:
+        """The last event every purge up to which is done here; 0 in a new folder."""
+        with self._lock:
+            row = self._index.execute("SELECT max(sequence) FROM bookmark").fetchone()
+        return row[0] or 0
+
+    def set_bookmark(self, sequence: int) -> None:
+        """Remember that every purge up to this event is done here."""
+        with self._transaction():
+            self._index.execute("DELETE FROM bookmark")
+            self._index.execute("INSERT INTO bookmark VALUES (?)", (sequence,))
+
+    def weight(self) -> int:
+        """Bytes of all bodies kept."""
+        with self._lock:
+            return int(self._index.execute("SELECT bytes FROM total").fetchone()[0])
+
+    def sweep(self) -> int:
+        """Remove files that nobody will ask for: what a killed process left. How many."""
+        old = [path for path in self._folder.glob("*/*") if _age(path) > _LITTER_AGE]
+        litter = [path for path in old if not self._is_kept(path.name)]
+        for path in litter:
+            path.unlink(missing_ok=True)
+        return len(litter)
+
+    def close(self) -> None:
+        """Let go of the index."""
+        with self._lock:
+            self._index.close()
+
+    def _file(self, name: str) -> Path:
+        return self._folder / name[:2] / name
+
+    def _ticket(self) -> int:
+        query = "SELECT seq FROM sqlite_sequence WHERE name = 'purges'"
+        row = self._index.execute(query).fetchone()
+        return row[0] if row else 0
+
+    def _is_kept(self, name: str) -> bool:
+        with self._lock:
+            query = "SELECT 1 FROM copies WHERE name = ?"
+            return self._index.execute(query, (name,)).fetchone() is not None
+
+    def _touch(self, path: str, used: int) -> None:
+        now = int(time.time())
+        if now - used < _USE_GRAIN:
+            return
+        # A busy index must not fail a read: the use is noted another time.
+        with contextlib.suppress(sqlite.OperationalError), self._transaction():
+            self._index.execute("UPDATE copies SET used = ? WHERE path = ?", (now, path))
+
+    def _drop_bad(self, path: str, name: str) -> None:
+        with self._transaction():
+            self._index.execute("DELETE FROM copies WHERE path = ? AND name = ?", (path, name))
+        self._unlink({name})
+
+    def _purged_since(self, ticket: int, path: str) -> bool:
+        query = (
+            "SELECT 1 FROM purges WHERE id > ? AND "
+            "(path = ? OR below AND substr(?, 1, length(path)) = path)"
+        )
+        return self._index.execute(query, (ticket, path, path)).fetchone() is not None
+
+    def _make_room(self, path: str, size: int) -> set[str]:
+        """Delete this path's old row and the least used ones; the names of their files."""
+        unneeded = self._delete("path = ?", (path,))
+        total = self._index.execute("SELECT bytes FROM total").fetchone()[0]
+        oldest = self._index.execute("SELECT path, size FROM copies ORDER BY used")
+        doomed = []
+        for other, weight in oldest:
+            if total + size <= self._limit:
+                break
+            doomed.append(other)
+            total -= weight
+        oldest.close()
+        return unneeded.union(*(self._delete("path = ?", (other,)) for other in doomed))
+
+    def _delete(self, condition: str, values: tuple[str, ...]) -> set[str]:
+        query = f"DELETE FROM copies WHERE {condition} RETURNING name"  # noqa: S608  # our own texts
+        return {name for (name,) in self._index.execute(query, values).fetchall()}
+
+    def _purge(self, path: str, condition: str, values: tuple[str, ...], *, below: bool) -> None:
+        now = int(time.time())
+        with self._transaction():
+            names = self._delete(condition, values)
+            self._index.execute("DELETE FROM purges WHERE at < ?", (now - _PURGE_AGE,))
+            self._index.execute(
+                "INSERT INTO purges (path, below, at) VALUES (?, ?, ?)", (path, below, now)
+            )
+        self._unlink(names)
+
+    def _unlink(self, names: set[str]) -> None:
+        for name in names:
+            self._file(name).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._index.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._index.execute("ROLLBACK")
+                raise
+            self._index.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _temporary(self, body: bytes) -> Iterator[Path]:
+        handle, name = tempfile.mkstemp(dir=self._folder / "new")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(body)
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+def open_disk(folder: Path, limit: int) -> Disk:
+    """The copies of at most `limit` bytes in this folder; a broken index is begun anew."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return Disk(folder, limit, _open_index(folder))
+    except sqlite.DatabaseError as error:
+        if isinstance(error, sqlite.OperationalError):
+            raise  # busy or not writable: not a reason to throw copies away
+        shutil.rmtree(folder)
+        folder.mkdir()
+        return Disk(folder, limit, _open_index(folder))
+
+
+def _open_index(folder: Path) -> Any:  # noqa: ANN401  # untyped library
+    for name in ("new", *(f"{number:02x}" for number in range(256))):
+        (folder / name).mkdir(exist_ok=True)
+    index = sqlite.connect(
+        folder / "index.db", timeout=5, isolation_level=None, check_same_thread=False
+    )
+    index.execute("PRAGMA journal_mode = WAL")
+    index.execute("PRAGMA synchronous = NORMAL")
+    index.executescript(_SCHEMA)
+    return index
+
+
+def _name(path: str, etag: str) -> str:
+    """A replaced object gets another file: a reader never sees a new body under an old row."""
+    return hashlib.sha256(f"{path}\n{etag}".encode()).hexdigest()
+
+
+def _read_checked(file: Path, entry: Entry) -> bytes | None:
+    try:
+        body = file.read_bytes()
+    except OSError:
+        return None
+    return body if hashlib.sha256(body).hexdigest() == entry.etag else None
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
