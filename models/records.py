@@ -3,12 +3,29 @@
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Index,
+    LargeBinary,
+    MetaData,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 from models.columns import Json, UtcTime, now
 from models.events import Failure, Original
 from models.recipe import Recipe
+
+# Every constraint has a name, so that a later migration can find it on both databases.
+_NAMES = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
 
 
 def new_id() -> str:
@@ -20,6 +37,7 @@ class Record(SQLModel):
     """What every table allows: columns of our own frozen values."""
 
     model_config = {"arbitrary_types_allowed": True}
+    metadata = MetaData(naming_convention=_NAMES)
 
 
 class Account(Record, table=True):

@@ -1,0 +1,243 @@
+"""Accounts, keys, buckets, orders, images, variants, ledger, outbox."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+
+    op.create_table(
+        "account",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("credits_free", sa.Integer(), nullable=False),
+        sa.Column("credits_paid", sa.Integer(), nullable=False),
+        sa.Column("storage_used", sa.BigInteger(), nullable=False),
+        sa.Column("storage_total", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("credits_free >= 0", name=op.f("ck_account_credits_free_not_negative")),
+        sa.CheckConstraint("credits_paid >= 0", name=op.f("ck_account_credits_paid_not_negative")),
+        sa.CheckConstraint("storage_used >= 0", name=op.f("ck_account_storage_used_not_negative")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
+        sa.UniqueConstraint("name", name=op.f("uq_account_name")),
+    )
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
+    )
+    with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_outbox_unsent",
+            ["created_at"],
+            unique=False,
+            postgresql_where=sa.text("sent_at IS NULL"),
+            sqlite_where=sa.text("sent_at IS NULL"),
+        )
+
+    op.create_table(
+        "api_key",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("hint", sa.String(), nullable=False),
+        sa.Column("permissions", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_api_key_account_id_account")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
+        sa.UniqueConstraint("digest", name=op.f("uq_api_key_digest")),
+    )
+    with op.batch_alter_table("api_key", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_api_key_account_id"), ["account_id"], unique=False)
+
+    op.create_table(
+        "bucket",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("public_id", sa.String(), nullable=False),
+        sa.Column("is_primary", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_bucket_account_id_account")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bucket")),
+        sa.UniqueConstraint("account_id", "key", name=op.f("uq_bucket_account_id_key")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_bucket_public_id")),
+    )
+    op.create_table(
+        "ledger",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("operation_id", sa.String(), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("free", sa.Integer(), nullable=False),
+        sa.Column("paid", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_ledger_account_id_account")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger")),
+        sa.UniqueConstraint("operation_id", "step", name=op.f("uq_ledger_operation_id_step")),
+    )
+    with op.batch_alter_table("ledger", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ledger_account_id"), ["account_id"], unique=False)
+
+    op.create_table(
+        "orders",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("bucket_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("staging_key", sa.String(), nullable=False),
+        sa.Column("original", sa.Text(), nullable=False),
+        sa.Column("asked", sa.Text(), nullable=False),
+        sa.Column("cost_free", sa.Integer(), nullable=False),
+        sa.Column("cost_paid", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("failure", sa.Text(), nullable=True),
+        sa.Column("request_id", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_orders_account_id_account")
+        ),
+        sa.ForeignKeyConstraint(
+            ["bucket_id"], ["bucket.id"], name=op.f("fk_orders_bucket_id_bucket")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
+    )
+    with op.batch_alter_table("orders", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_orders_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(
+            "ix_orders_pending",
+            ["created_at"],
+            unique=False,
+            postgresql_where=sa.text("state = 'pending'"),
+            sqlite_where=sa.text("state = 'pending'"),
+        )
+
+    op.create_table(
+        "image",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("bucket_id", sa.String(), nullable=False),
+        sa.Column("order_id", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("description", sa.String(), nullable=True),
+        sa.Column("original", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_image_account_id_account")
+        ),
+        sa.ForeignKeyConstraint(
+            ["bucket_id"], ["bucket.id"], name=op.f("fk_image_bucket_id_bucket")
+        ),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_image_order_id_orders")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_image")),
+    )
+    with op.batch_alter_table("image", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_image_deleted",
+            ["updated_at"],
+            unique=False,
+            postgresql_where=sa.text("state = 'deleted'"),
+            sqlite_where=sa.text("state = 'deleted'"),
+        )
+        batch_op.create_index(
+            "ix_image_list", ["account_id", "bucket_id", "created_at", "id"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_image_order_id"), ["order_id"], unique=False)
+
+    op.create_table(
+        "variant",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("image_id", sa.String(), nullable=False),
+        sa.Column("bucket_id", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("id_suffix", sa.String(), nullable=False),
+        sa.Column("object_key", sa.String(), nullable=False),
+        sa.Column("storage_key", sa.String(), nullable=False),
+        sa.Column("format", sa.String(), nullable=False),
+        sa.Column("content_type", sa.String(), nullable=False),
+        sa.Column("extension", sa.String(), nullable=False),
+        sa.Column("width", sa.Integer(), nullable=False),
+        sa.Column("height", sa.Integer(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("counted", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["bucket_id"], ["bucket.id"], name=op.f("fk_variant_bucket_id_bucket")
+        ),
+        sa.ForeignKeyConstraint(["image_id"], ["image.id"], name=op.f("fk_variant_image_id_image")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_variant")),
+        sa.UniqueConstraint(
+            "bucket_id", "object_key", name=op.f("uq_variant_bucket_id_object_key")
+        ),
+        sa.UniqueConstraint(
+            "image_id", "id_suffix", "format", name=op.f("uq_variant_image_id_id_suffix_format")
+        ),
+    )
+
+
+def downgrade() -> None:
+
+    op.drop_table("variant")
+    with op.batch_alter_table("image", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_image_order_id"))
+        batch_op.drop_index("ix_image_list")
+        batch_op.drop_index(
+            "ix_image_deleted",
+            postgresql_where=sa.text("state = 'deleted'"),
+            sqlite_where=sa.text("state = 'deleted'"),
+        )
+
+    op.drop_table("image")
+    with op.batch_alter_table("orders", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_orders_pending",
+            postgresql_where=sa.text("state = 'pending'"),
+            sqlite_where=sa.text("state = 'pending'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_orders_account_id"))
+
+    op.drop_table("orders")
+    with op.batch_alter_table("ledger", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ledger_account_id"))
+
+    op.drop_table("ledger")
+    op.drop_table("bucket")
+    with op.batch_alter_table("api_key", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_api_key_account_id"))
+
+    op.drop_table("api_key")
+    with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_outbox_unsent",
+            postgresql_where=sa.text("sent_at IS NULL"),
+            sqlite_where=sa.text("sent_at IS NULL"),
+        )
+
+    op.drop_table("outbox")
+    op.drop_table("account")
