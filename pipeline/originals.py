@@ -95,7 +95,8 @@ def _plain(url: httpx2.URL, egress: Egress) -> httpx2.URL:
 
 
 def _port(url: httpx2.URL) -> int:
-    return url.port or (443 if url.scheme == "https" else 80)
+    default = 443 if url.scheme == "https" else 80
+    return default if url.port is None else url.port
 
 
 async def _follow(url: httpx2.URL, sink: Sink, egress: Egress, limits: FetchLimits) -> Fetched:
@@ -114,7 +115,7 @@ def _next(url: httpx2.URL, headers: httpx2.Headers, egress: Egress) -> httpx2.UR
     try:
         onward = url.join(headers["location"])
     except (httpx2.InvalidURL, ValueError) as error:
-        raise BadSource("The source URL redirects to nowhere.") from error
+        raise ForbiddenSource("The source URL redirects to one that is not valid.") from error
     return read_url(str(onward), egress)
 
 
