@@ -1,0 +1,156 @@
+"""What an option means when nobody named it: one table, and the rules for filling from it."""
+
+from typing import Final, TypeVar
+
+import msgspec
+
+from models.colour import Colour
+from models.outputs import Avif, Gif, Ico, Jpeg, Output, Png, Webp
+
+WHITE: Final = Colour(red=255.0, green=255.0, blue=255.0)
+
+JPEG: Final = Jpeg(
+    background=WHITE,
+    quality=80,
+    progressive=False,
+    chroma_subsampling="4:2:0",
+    optimise_coding=True,
+    mozjpeg=False,
+    trellis_quantisation=False,
+    overshoot_deringing=False,
+    optimise_scans=False,
+    quantisation_table=0,
+)
+PNG: Final = Png(
+    progressive=False,
+    compression_level=6,
+    adaptive_filtering=False,
+    palette=False,
+    quality=100,
+    effort=7,
+    colours=256,
+    dither=1.0,
+)
+WEBP: Final = Webp(
+    quality=80,
+    alpha_quality=100,
+    lossless=False,
+    near_lossless=False,
+    smart_subsample=False,
+    smart_deblock=False,
+    preset="default",
+    effort=4,
+    min_size=False,
+    mixed=False,
+    exact=False,
+)
+AVIF: Final = Avif(
+    quality=50,
+    lossless=False,
+    effort=4,
+    chroma_subsampling="4:4:4",
+    bitdepth=8,
+    tune="auto",
+)
+GIF: Final = Gif(
+    reuse=True,
+    progressive=False,
+    colours=256,
+    effort=7,
+    dither=1.0,
+    inter_frame_max_error=0.0,
+    inter_palette_max_error=3.0,
+    keep_duplicate_frames=False,
+)
+
+# What `mozjpeg: true` stands for; options named beside it win, except progressive: false.
+_MOZJPEG: Final = Jpeg(
+    progressive=True,
+    trellis_quantisation=True,
+    overshoot_deringing=True,
+    optimise_scans=True,
+    quantisation_table=3,
+)
+_PLAIN_JPEG: Final = Jpeg(
+    progressive=False,
+    trellis_quantisation=False,
+    overshoot_deringing=False,
+    optimise_scans=False,
+    quantisation_table=0,
+)
+_PALETTE_COUNTS: Final = (2, 4, 16, 256)
+
+_AnyOutput = TypeVar("_AnyOutput", Jpeg, Png, Webp, Avif, Gif)
+
+
+def settle(output: Output) -> Output:
+    """The same request with every option that shapes the bytes spelled out.
+
+    Two outputs that settle to the same value encode to the same bytes. Options that are named stay
+    as they are; the others come from the table above.
+    """
+    match output:
+        case Jpeg():
+            return _settle_jpeg(output)
+        case Png():
+            return _settle_png(output)
+        case Webp():
+            return _filled(output, WEBP)
+        case Avif():
+            return _settle_avif(output)
+        case Gif():
+            return _filled(_rounded(output), GIF)
+        case Ico():
+            return output
+
+
+def _settle_jpeg(output: Jpeg) -> Jpeg:
+    """Sharp's order: mozjpeg sets five options at once, then each named one is applied on top."""
+    table = JPEG
+    if output.mozjpeg is not None:
+        table = _filled(_MOZJPEG if output.mozjpeg else _PLAIN_JPEG, JPEG)
+    elif JPEG.mozjpeg:
+        table = _filled(_MOZJPEG, JPEG)
+    if output.progressive is False and output.mozjpeg is None and not output.optimise_scans:
+        # A sequential file was asked for by name; what only the table wants must not undo that.
+        table = msgspec.structs.replace(table, optimise_scans=False)
+    settled = _filled(output, table)
+    progressive = settled.progressive or bool(output.mozjpeg) or settled.optimise_scans
+    return msgspec.structs.replace(settled, mozjpeg=None, progressive=progressive)
+
+
+def _settle_png(output: Png) -> Png:
+    """Naming an option of palettes asks for a palette; without one those options mean nothing."""
+    output = _rounded(output)
+    asked = (output.quality, output.effort, output.colours, output.dither)
+    palette = output.palette
+    if palette is None:
+        palette = True if any(value is not None for value in asked) else PNG.palette
+    settled = _filled(msgspec.structs.replace(output, palette=palette), PNG)
+    if palette or settled.colours != PNG.colours:
+        return settled  # a bit depth below 8 makes libvips write a palette whatever `palette` says
+    return msgspec.structs.replace(settled, quality=100, effort=7, dither=1.0)
+
+
+def _settle_avif(output: Avif) -> Avif:
+    settled = _filled(output, AVIF)
+    if settled.lossless and settled.tune == "iq":  # libheif refuses the pair
+        return msgspec.structs.replace(settled, tune="ssim")
+    return settled
+
+
+def _rounded(output: _AnyOutput) -> _AnyOutput:
+    """Palettes exist with 2, 4, 16 and 256 colours only."""
+    colours = getattr(output, "colours", None)
+    if colours is None:
+        return output
+    enough = next(count for count in _PALETTE_COUNTS if count >= colours)
+    return msgspec.structs.replace(output, colours=enough)
+
+
+def _filled(output: _AnyOutput, table: _AnyOutput) -> _AnyOutput:
+    """`output` with each option that was not given taken from `table`."""
+    given = {
+        name: value for name, value in msgspec.structs.asdict(output).items() if value is not None
+    }
+    return msgspec.structs.replace(table, **given)
