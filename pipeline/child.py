@@ -24,6 +24,7 @@ from pipeline.jobs import (
     write,
 )
 from pipeline.limits import Limits
+from pipeline.prints import Print
 
 Say = Callable[[Reply], None]
 
@@ -76,7 +77,7 @@ def _render(job: RenderJob) -> Iterator[Reply]:
         yield _keep(made, Path(job.folder), index)
 
 
-def _keep(made: engine.Print, folder: Path, index: int) -> Printed:
+def _keep(made: Print, folder: Path, index: int) -> Printed:
     (folder / str(index)).write_bytes(made.data)
     return Printed(
         index=index,

@@ -131,7 +131,8 @@ class Child:
         line = await self._inbox.readline()
         if not line.endswith(b"\n"):
             raise EOFError
-        return read_reply(line)
+        reply: Reply = read_reply(line)
+        return reply
 
     def _bury(self) -> None:
         """The process has ended: take its body from the system and tell who waits."""

@@ -8,8 +8,8 @@ import msgspec
 from models.errors import Problem
 from models.recipe import Recipe
 from models.wire import Wire
-from pipeline.engine import Probe
 from pipeline.limits import Limits
+from pipeline.prints import Probe
 
 
 class Birth(Wire, frozen=True, tag=True):

@@ -11,9 +11,9 @@ from models.errors import Overloaded, RenderCrashed
 from models.recipe import Recipe
 from models.wire import Wire
 from pipeline.crew import Crew
-from pipeline.engine import Probe
 from pipeline.jobs import Job, Printed, Probed, ProbeJob, RenderJob, Reply
 from pipeline.limits import Limits
+from pipeline.prints import Probe
 from pipeline.scratch import Scratch, default_scratch
 
 _PROBE, _ORDER = -2.0, 0.0  # who waits for a child: a header is read before a picture is begun
@@ -117,6 +117,11 @@ class Studio:
         self._scratch.close()
 
     @property
+    def scratch(self) -> Path:
+        """A folder of short-lived files that nobody else uses; gone when the studio closes."""
+        return self._scratch.home
+
+    @property
     def counters(self) -> Counters:
         """A snapshot for the metrics."""
         crew = self._crew
@@ -125,7 +130,7 @@ class Studio:
             free=crew.free,
             waiting=crew.waiting,
             busy_seconds=crew.busy_seconds,
-            lost=dict(crew.lost),
+            lost={str(why): count for why, count in crew.lost.items()},
         )
 
     async def probe(self, source: Path) -> Probe:
