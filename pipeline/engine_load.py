@@ -152,13 +152,15 @@ def _reopen(original: Original) -> pyvips.Image:
 
 
 def _load_heic(original: Original) -> pyvips.Image:
-    """Upright already: libheif turns and crops as the file says and gives 8 bits; the profile comes along."""
+    """Upright and in 8 bits, as libheif decodes it; the profile comes along."""
     file = pi_heif.open_heif(original.path)
     image = file[file.primary_index]
     bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}[image.mode]
     width, height = image.size
     # A copy: pi-heif frees its pixels with `image`, whoever still looks at them.
-    strip = pyvips.Image.new_from_memory(image.data, image.stride // bands, height, bands, "uchar")
+    strip = pyvips.Image.new_from_memory(
+        bytes(image.data), image.stride // bands, height, bands, "uchar"
+    )
     picture = strip.crop(0, 0, width, height).copy(
         interpretation="srgb" if bands > 2 else "b-w"  # noqa: PLR2004
     )
