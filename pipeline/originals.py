@@ -185,8 +185,8 @@ async def _take(
         raise BadSource("The source URL answered with an empty file.")
     return Fetched(
         size=size,
-        content_type_hint=_content_type(headers),
-        file_name_hint=_file_name(url, headers),
+        content_type_hint=hinted_type(headers),
+        file_name_hint=hinted_name(url, headers),
         final_url=str(url),
     )
 
@@ -202,12 +202,14 @@ def _check_answer(status: int, headers: httpx2.Headers, limits: FetchLimits) -> 
         raise TooLarge
 
 
-def _content_type(headers: httpx2.Headers) -> str:
+def hinted_type(headers: httpx2.Headers) -> str:
+    """The media type that the source claims, in lower case and without parameters; or nothing."""
     kind = headers.get("content-type", "").split(";")[0].strip().lower()
     return kind if _MEDIA_TYPE.fullmatch(kind) else ""
 
 
-def _file_name(url: httpx2.URL, headers: httpx2.Headers) -> str:
+def hinted_name(url: httpx2.URL, headers: httpx2.Headers) -> str:
+    """The source's name for the file, from Content-Disposition or the path; may be empty."""
     said = _said_name(headers.get("content-disposition", "")[:1024])
     name = said or unquote(url.raw_path.partition(b"?")[0].decode("ascii"))
     name = _UNSPEAKABLE.sub("", name.replace("\\", "/")).rpartition("/")[2].strip()
