@@ -1,0 +1,30 @@
+"""The edge as a role: its cache opened, its purges followed, its server running."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from cdn_edge.app import edge_app
+from cdn_edge.cache import open_cache
+from cdn_edge.library import fetcher, finder
+from cdn_edge.purges import follow_purges
+from cdn_edge.server import edge_server
+from cdn_edge.serving import serving
+from pipeline.services import Services
+from pipeline.tasks import running
+
+
+@contextlib.asynccontextmanager
+async def serving_edge(services: Services) -> AsyncIterator[None]:
+    """Serve the edge while the block runs."""
+    settings = services.settings
+    folder = settings.data / "edge-cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    cache = open_cache(settings.edge_memory_bytes, folder, settings.edge_disk_bytes)
+    edge = edge_app(finder(services.database), fetcher(services.storage), cache)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(cache.close)
+        await stack.enter_async_context(running(lambda: follow_purges(services.bus, edge, folder)))
+        where = (settings.host, settings.edge_port)
+        server = edge_server(edge, *where)
+        await stack.enter_async_context(serving(server, *where, settings.drain_seconds))
+        yield

@@ -1,0 +1,27 @@
+"""Admission: bodies that are too long or too many are refused before a byte is read."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from models.errors import Overloaded, TooLarge
+
+
+class Door:
+    """Lets in a bounded number of uploads at the same time; the next one is told to come back."""
+
+    def __init__(self, most: int, largest: int) -> None:
+        self._free = most
+        self._largest = largest
+
+    @contextlib.asynccontextmanager
+    async def entered(self, content_length: str | None) -> AsyncIterator[None]:
+        """Be inside while the block runs. Raises TooLarge or Overloaded at once."""
+        if content_length and content_length.isdigit() and int(content_length) > self._largest:
+            raise TooLarge(f"The request is larger than {self._largest} bytes.")
+        if not self._free:
+            raise Overloaded
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1

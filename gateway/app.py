@@ -1,0 +1,60 @@
+"""The REST API as one ASGI application."""
+
+from typing import Any
+
+from litestar import Litestar, Request, Router, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.types import ASGIApp
+
+from gateway import images
+from gateway.auth import guard
+from gateway.errors import answer_error
+from gateway.requests import with_request_id
+from models.accounts import Caller
+from pipeline.services import Services
+
+
+def gateway_app(services: Services) -> ASGIApp:
+    """The application. It opens nothing and closes nothing: `services` belong to the caller."""
+    api = Router(
+        "/api/v1", route_handlers=[images.upload, images.show, images.remove, images.show_order]
+    )
+    settings = services.settings
+    door = Door(settings.max_uploads, images.body_limits(settings).body_bytes)
+    app = Litestar(
+        [api, health],
+        guards=[guard],
+        dependencies={
+            "services": Provide(_services),
+            "caller": Provide(_caller),
+            "door": Provide(_door),
+        },
+        exception_handlers={Exception: answer_error},
+        state=State({"services": services, "door": door}),
+        request_max_body_size=None,
+        logging_config=None,
+        openapi_config=None,
+    )
+    return with_request_id(app)
+
+
+@get("/healthz", sync_to_thread=False)
+def health() -> dict[str, str]:
+    """The process is alive."""
+    return {"status": "ok"}
+
+
+async def _services(state: State) -> Services:
+    services: Services = state.services
+    return services
+
+
+async def _door(state: State) -> Door:
+    door: Door = state.door
+    return door
+
+
+async def _caller(request: Request[Any, Any, Any]) -> Caller:
+    caller: Caller = request.state.caller
+    return caller

@@ -1,0 +1,33 @@
+"""The gateway as a role: the API running, and what it announces relayed."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from cdn_edge.serving import serving
+from gateway.app import gateway_app
+from pipeline.services import Services
+
+_HEADER_MILLISECONDS = 10_000
+
+
+@contextlib.asynccontextmanager
+async def serving_gateway(services: Services) -> AsyncIterator[None]:
+    """Serve the API while the block runs."""
+    settings = services.settings
+    server = Server(
+        gateway_app(services),
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        websockets=False,
+        backlog=1024,
+        backpressure=1024,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS),
+        log_enabled=False,
+    )
+    async with serving(server, settings.host, settings.port, settings.drain_seconds):
+        yield

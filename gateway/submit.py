@@ -1,0 +1,71 @@
+"""Submit: the one use case behind upload, update, generate and photo."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from models.database import Database
+from models.errors import ServiceError, Unavailable, revived
+from models.events import outcome_subject
+from models.orders import Draft, accept_order, find_order
+from models.recipe import Recipe
+from models.records import Order
+from pipeline.bus import Bus
+from pipeline.storage import Storage
+
+# The bus may have lost the outcome; the database has not.
+_LOOK_SECONDS = 1.0
+
+
+def cost_of(asked: Sequence[Sequence[Recipe]]) -> int:
+    """Credits: one for each format of each size. Thumbnails are free."""
+    return sum(len(recipes) for recipes in asked)
+
+
+async def submit(
+    draft: Draft, database: Database, bus: Bus, storage: Storage, seconds: float
+) -> Order:
+    """Accept the order and wait up to `seconds` for its end; the order as it stands then.
+
+    A refused order leaves nothing in staging. One whose acceptance could not be learned (the
+    database went away in that moment) keeps its original there: the reconciler knows what to do.
+    """
+    async with bus.listening(outcome_subject(draft.order_id)) as outcomes:
+        try:
+            await database.run(accept_order, draft)
+        except Unavailable:
+            raise
+        except ServiceError:
+            await storage.delete([draft.staging_key])
+            raise
+        return await _end_of(draft.order_id, outcomes, database, seconds)
+
+
+async def _end_of(
+    order_id: str, outcomes: asyncio.Queue[bytes], database: Database, seconds: float
+) -> Order:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        left = deadline - asyncio.get_running_loop().time()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(outcomes.get(), max(0, min(left, _LOOK_SECONDS)))
+        order = await _look(order_id, database)
+        if order is not None and (order.state != "pending" or left <= 0):
+            return order
+        if left <= 0:
+            raise Unavailable
+
+
+async def _look(order_id: str, database: Database) -> Order | None:
+    """The order, or None while the database is away: who waits outlives a short break."""
+    with suppress(Unavailable):
+        return await database.read(find_order, order_id)
+    await asyncio.sleep(_LOOK_SECONDS)
+    return None
+
+
+def failure_of(order: Order) -> ServiceError | None:
+    """The error a failed order is answered with, None for any other."""
+    if order.state != "failed" or order.failure is None:
+        return None
+    return revived(order.failure.code, order.failure.message)

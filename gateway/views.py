@@ -1,0 +1,147 @@
+"""Rows to JSON, exactly as the guide prints it. Pure functions."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from models.library import Shelf
+from models.records import Account, Order, Variant
+
+Json = dict[str, Any]
+
+# The guide names an original by its extension, everything else by its format.
+_ORIGINAL_TYPES = {"jpeg": "jpg"}
+
+
+def image_answer(shelf: Shelf, edge: str) -> Json:
+    """The body of one image: `data` and `simpleData` as objects."""
+    return {"data": image_view(shelf, edge), "simpleData": simple_view(shelf, edge)}
+
+
+def images_answer(shelves: Sequence[Shelf], edge: str) -> Json:
+    """The body of several images. `images` repeats `data`: the guide's own jq lines read it."""
+    data = [image_view(shelf, edge) for shelf in shelves]
+    simple = [simple_view(shelf, edge) for shelf in shelves]
+    return {"data": data, "images": data, "simpleData": simple}
+
+
+def image_view(shelf: Shelf, edge: str) -> Json:
+    """One image with all its variants."""
+    image = shelf.image
+    return {
+        "id": image.id,
+        "urlBase": url_base(shelf, edge),
+        "bucketKey": shelf.bucket.key,
+        "originalName": image.name,
+        "description": image.description,
+        "metadata": _metadata(shelf),
+        "size": image.size,
+        "createdAt": iso(image.created_at),
+        "updatedAt": iso(image.updated_at),
+        "galleries": [],
+    }
+
+
+def simple_view(shelf: Shelf, edge: str) -> Json:
+    """One image as its variants' URLs by format."""
+    asked = [variant for variant in shelf.variants if variant.counted]
+    base = url_base(shelf, edge)
+    return {
+        "id": shelf.image.id,
+        "originalName": shelf.image.name,
+        "variants": {variant.format: f"{base}/{variant.object_key}" for variant in asked},
+        "info": {
+            "width": asked[0].width,
+            "height": asked[0].height,
+            "ratio": _ratio(asked[0].width, asked[0].height),
+        },
+    }
+
+
+def statistics_view(account: Account, used: int) -> Json:
+    """What the account has left after a request that used `used` credits."""
+    return {
+        "storageUsed": account.storage_used,
+        "totalStorage": account.storage_total,
+        "creditsUsed": used,
+        "remainingCredits": account.credits_free + account.credits_paid,
+        "remainingCreditsPaidPlans": account.credits_paid,
+    }
+
+
+def order_view(order: Order, api: str) -> Json:
+    """Where an order stands."""
+    view: Json = {
+        "id": order.id,
+        "status": order.state,
+        "location": f"{api}/api/v1/orders/{order.id}",
+        "createdAt": iso(order.created_at),
+        "finishedAt": order.finished_at and iso(order.finished_at),
+    }
+    if order.failure:
+        view["error"] = {"code": order.failure.code, "message": order.failure.message}
+    return view
+
+
+def url_base(shelf: Shelf, edge: str) -> str:
+    """What stands before an object key in its URL."""
+    return f"{edge}/{shelf.bucket.public_id}"
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 with milliseconds and Z."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
+
+
+def _metadata(shelf: Shelf) -> list[Json]:
+    original = shelf.image.original
+    views = [_variant_view(variant, original.size) for variant in shelf.variants]
+    thumbs = [view for view in views if str(view["idSuffix"]).startswith("thumb_")]
+    asked = [view for view in views if view not in thumbs]
+    return [*thumbs, *asked, _original_view(shelf)]
+
+
+def _variant_view(variant: Variant, original_size: int) -> Json:
+    return {
+        "size": variant.size,
+        "idSuffix": variant.id_suffix,
+        "imageInfo": _info(variant.format, variant.width, variant.height),
+        "objectKey": variant.object_key,
+        "contentType": variant.content_type,
+        "lastModified": _milliseconds(variant.created_at),
+        "fileExtension": variant.extension,
+        "optimizationPercent": _optimization(variant.size, original_size),
+    }
+
+
+def _original_view(shelf: Shelf) -> Json:
+    original = shelf.image.original
+    kind = _ORIGINAL_TYPES.get(original.format, original.format)
+    return {
+        "size": original.size,
+        "idSuffix": "original",
+        "imageInfo": _info(kind, original.width, original.height),
+        "objectKey": None,
+        "contentType": original.content_type,
+        "lastModified": _milliseconds(shelf.image.created_at),
+        "fileExtension": original.extension,
+        "optimizationPercent": 0,
+    }
+
+
+def _info(kind: str, width: int, height: int) -> Json:
+    return {"type": kind, "ratio": _ratio(width, height), "width": width, "height": height}
+
+
+def _ratio(width: int, height: int) -> float:
+    return round(width / height, 2) if height else 0
+
+
+def _optimization(size: int, original_size: int) -> int:
+    saved = 100 * (1 - size / original_size) if original_size else 0
+    return min(100, max(0, round(saved)))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
