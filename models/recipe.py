@@ -6,7 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 from models.colour import BLACK, Colour
-from models.defaults import settle
+from models.defaults import settle as settle_output
 from models.outputs import Avif, Gif, Ico, Jpeg, Output, Png, Webp
 from models.wire import Wire
 
@@ -27,6 +27,7 @@ __all__ = [
     "Resize",
     "Webp",
     "fingerprint",
+    "settle",
     "thumbnails",
 ]
 
@@ -47,6 +48,17 @@ Position = Literal[
 Kernel = Literal[
     "nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3", "mks2013", "mks2021"
 ]
+
+
+LARGEST_ICON: Final = 256
+_PLACED: Final = ("cover", "contain")
+_SCALING: Final = (
+    "fit",
+    "kernel",
+    "without_enlargement",
+    "without_reduction",
+    "fast_shrink_on_load",
+)
 
 
 class Padding(Wire, frozen=True):
@@ -89,9 +101,17 @@ def thumbnails(ratio: float | None) -> tuple[Recipe, Recipe]:
     return small, big
 
 
-def settled(recipe: Recipe) -> Recipe:
-    """The recipe with its output's options all spelled out."""
-    return msgspec.structs.replace(recipe, output=settle(recipe.output))
+def settle(recipe: Recipe) -> Recipe:
+    """The same request with everything that shapes the bytes spelled out, and nothing else.
+
+    Recipes that settle to the same value make the same bytes from the same original.
+    """
+    resize = _icon_resize(recipe) if isinstance(recipe.output, Ico) else recipe.resize
+    return Recipe(
+        resize=_settle_resize(resize, recipe.ratio),
+        ratio=recipe.ratio,
+        output=settle_output(recipe.output),
+    )
 
 
 def fingerprint(recipe: Recipe) -> str:
@@ -99,4 +119,39 @@ def fingerprint(recipe: Recipe) -> str:
 
     Spellings of one request share it; it changes when our defaults do, as the bytes then do.
     """
-    return hashlib.sha256(msgspec.json.encode(settled(recipe), order="sorted")).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(settle(recipe), order="sorted")).hexdigest()
+
+
+def _icon_resize(recipe: Recipe) -> Resize:
+    """An icon asked for without a size needs no more pixels than its largest side."""
+    asked, resize = recipe.output, recipe.resize
+    if not isinstance(asked, Ico) or resize.width or resize.height:
+        return resize
+    side = max(asked.sizes or (LARGEST_ICON,))
+    return msgspec.structs.replace(
+        resize,
+        width=side,
+        height=side,
+        fit="inside",
+        without_enlargement=True,
+        without_reduction=False,
+    )
+
+
+def _settle_resize(resize: Resize, ratio: float | None) -> Resize:
+    """Options that cannot matter beside the others go back to their defaults."""
+    usual = Resize()
+    changes: dict[str, object] = {}
+    if not (resize.width or resize.height):
+        for name in _SCALING:
+            changes[name] = getattr(usual, name)
+    elif resize.without_reduction:  # sharp lets it win alone
+        changes["without_enlargement"] = False
+    fit = changes.get("fit", resize.fit)
+    if ratio is None and (fit not in _PLACED or not (resize.width or resize.height)):
+        changes["position"] = usual.position
+    if ratio is None and fit == "contain" and resize.position in ("entropy", "attention"):
+        changes["position"] = usual.position
+    if fit != "contain" and resize.padding == usual.padding:
+        changes["background"] = usual.background
+    return msgspec.structs.replace(resize, **changes)

@@ -13,6 +13,7 @@ from models.outputs import Avif, Gif, Ico, Jpeg, Output, Png, Webp
 from pipeline import geometry
 from pipeline.engine_colour import flatten
 from pipeline.geometry import Size
+from pipeline.prints import Canvas, Picture
 
 # Our option -> the saver's parameter. libvips' own defaults differ, so none is left out.
 _JPEG: Final = {
@@ -156,3 +157,34 @@ def _scaled(square: pyvips.Image, side: int) -> pyvips.Image:
         return square
     small = square.premultiply().cast("uchar").resize(side / square.width)
     return small.unpremultiply().cast("uchar")
+
+
+def mount(picture: Picture, output: Output) -> pyvips.Image:
+    """The picture as libvips sees it, with what the encoders read beside the pixels."""
+    canvas = picture.canvas
+    image = pyvips.Image.new_from_memory(
+        picture.pixels, canvas.width, canvas.height, canvas.bands, "uchar"
+    ).copy(interpretation="srgb", xres=canvas.density[0], yres=canvas.density[1])
+    if not isinstance(output, Webp | Gif):
+        return image
+    _animate(image, canvas, output)
+    return image
+
+
+def _animate(image: pyvips.Image, canvas: Canvas, output: Webp | Gif) -> None:
+    """Frames, delays and repetitions. A still that says nothing plays once, as in sharp."""
+    delay = output.delay or canvas.delay
+    loop = canvas.loop if output.loop is None else output.loop
+    if canvas.frames > 1:
+        image.set_type(pyvips.GValue.gint_type, "page-height", canvas.frame_height)
+        image.set_type(pyvips.GValue.gint_type, "n-pages", canvas.frames)
+    if output.delay and len(output.delay) == 1:
+        delay = output.delay * canvas.frames
+    if canvas.frames == 1 and not output.delay and output.loop is None:
+        loop = 1
+    if delay:
+        image.set_type(pyvips.GValue.array_int_type, "delay", list(delay))
+    if loop is not None:
+        image.set_type(pyvips.GValue.gint_type, "loop", loop)
+    if canvas.palette:
+        image.set_type(pyvips.GValue.array_int_type, "gif-palette", list(canvas.palette))

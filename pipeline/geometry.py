@@ -111,12 +111,12 @@ def jpeg_shrink(common: float, *, fast: bool) -> int:
     return factor
 
 
-def frame_shrink(page_height: int, frames: int, shrink: Shrink) -> tuple[Shrink, int]:
-    """The same factors for a strip of frames, bent so that frames stay whole; and their height."""
-    target = max(1, round(page_height / shrink.down))
+def frame_shrink(page_height: int, frames: int, shrink: Shrink) -> Shrink:
+    """The same factors for a strip of frames, bent so that every frame stays whole."""
     if frames == 1:
-        return shrink, target
-    return Shrink(shrink.across, page_height * frames / (target * frames)), target
+        return shrink
+    target = max(1, round(page_height / shrink.down))
+    return Shrink(shrink.across, page_height * frames / (target * frames))
 
 
 def scaled_cut(
