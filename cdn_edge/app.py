@@ -1,6 +1,7 @@
 """GET and HEAD by object key: a raw RSGI application around a cache."""
 
 import asyncio
+import logging
 import time
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from cdn_edge.source import Source
 from cdn_edge.watch import Watch
 from models.errors import BadRequest, Gone, MethodNotAllowed, NotFound, ServiceError, Unavailable
 from models.wire import Wire
+
+log = logging.getLogger(__name__)
 
 
 class Limits(Wire, frozen=True):
@@ -113,6 +116,9 @@ class Edge:
             found = await self._obtain(_admit(scope))
         except ServiceError as error:
             refuse(scope, proto, error)
+        except Exception:
+            log.exception("a request for %r failed", scope.path)
+            refuse(scope, proto, ServiceError())
         else:
             headers = describe(found.copy, found.status, found.timing, age=found.age)
             send(scope, proto, found.copy, headers)

@@ -65,13 +65,12 @@ class Disk:
         if row is None:
             return None
         name, used, packed = row
-        entry = msgspec.json.decode(packed, type=Entry)
-        body = _read_checked(self._file(name), entry)
-        if body is None:
+        copy = _read_checked(self._file(name), packed)
+        if copy is None:
             self._drop_bad(path, name)
-            return None
-        self._touch(path, used)
-        return entry, body
+        else:
+            self._touch(path, used)
+        return copy
 
     def ticket(self) -> int:
         """Take one before looking a key up: `put` refuses what was purged since."""
@@ -91,6 +90,7 @@ class Disk:
                 "INSERT INTO copies VALUES (?, ?, ?, ?, ?)",
                 (path, name, len(body), int(time.time()), msgspec.json.encode(entry)),
             )
+            self._file(name).parent.mkdir(exist_ok=True)
             temporary.replace(self._file(name))
         self._unlink(unneeded - {name})
         return True
@@ -234,8 +234,7 @@ def open_disk(folder: Path, limit: int) -> Disk:
 
 
 def _open_index(folder: Path) -> Any:  # noqa: ANN401  # untyped library
-    for name in ("new", *(f"{number:02x}" for number in range(256))):
-        (folder / name).mkdir(exist_ok=True)
+    (folder / "new").mkdir(exist_ok=True)
     index = sqlite.connect(
         folder / "index.db", timeout=5, isolation_level=None, check_same_thread=False
     )
@@ -250,12 +249,13 @@ def _name(path: str, etag: str) -> str:
     return hashlib.sha256(f"{path}\n{etag}".encode()).hexdigest()
 
 
-def _read_checked(file: Path, entry: Entry) -> bytes | None:
+def _read_checked(file: Path, packed: bytes) -> tuple[Entry, bytes] | None:
+    """None when the file is not there, is not what it was, or an older version described it."""
     try:
-        body = file.read_bytes()
-    except OSError:
+        entry, body = msgspec.json.decode(packed, type=Entry), file.read_bytes()
+    except (OSError, msgspec.MsgspecError):
         return None
-    return body if hashlib.sha256(body).hexdigest() == entry.etag else None
+    return (entry, body) if hashlib.sha256(body).hexdigest() == entry.etag else None
 
 
 def _age(path: Path) -> float:

@@ -72,14 +72,17 @@ class Source:
     async def _read(self, entry: Entry) -> bytes | None:
         """None when the object is not there or is not these bytes."""
         try:
-            async with self._turns:
-                stored = await _in_time(self._fetch(entry), self._fetch_seconds, "object storage")
+            stored = await _in_time(self._turn(entry), self._fetch_seconds, "object storage")
         except NotFound:
             return None
         body = stored if isinstance(stored, bytes) else bytes(memoryview(stored))  # type: ignore[arg-type]  # any buffer; typing has no word for it in 3.11
         small = len(body) < _LARGE
         digest = _digest(body) if small else await asyncio.to_thread(_digest, body)
         return body if digest == entry.etag else None
+
+    async def _turn(self, entry: Entry) -> object:
+        async with self._turns:
+            return await self._fetch(entry)
 
 
 async def _in_time(work: Awaitable[T], seconds: float, what: str) -> T:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from cdn_edge.app import Edge, Limits, edge_app
 from cdn_edge.cache import Cache, open_cache
@@ -24,9 +24,22 @@ MODIFIED_TEXT = "Tue, 14 Nov 2023 22:13:20 GMT"
 MIB = 1 << 20
 
 
-def entry_of(body: bytes, path: str = "p", **more: Any) -> Entry:
-    facts = {"content_type": "image/webp", "last_modified": MODIFIED, **more}
-    return Entry(path=path, etag=hashlib.sha256(body).hexdigest(), size=len(body), **facts)
+def entry_of(
+    body: bytes,
+    path: str = "p",
+    *,
+    content_type: str = "image/webp",
+    last_modified: int = MODIFIED,
+    immutable: bool = False,
+) -> Entry:
+    return Entry(
+        path=path,
+        content_type=content_type,
+        etag=hashlib.sha256(body).hexdigest(),
+        size=len(body),
+        last_modified=last_modified,
+        immutable=immutable,
+    )
 
 
 class Shelf:
@@ -43,8 +56,16 @@ class Shelf:
         self.find_gate: asyncio.Event | None = None
         self.fetch_gate: asyncio.Event | None = None
 
-    def put(self, key: str, body: bytes, *, bucket: str = BUCKET, **more: Any) -> Entry:
-        entry = entry_of(body, f"{bucket}/{key}", **more)
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        bucket: str = BUCKET,
+        content_type: str = "image/webp",
+        immutable: bool = False,
+    ) -> Entry:
+        entry = entry_of(body, f"{bucket}/{key}", content_type=content_type, immutable=immutable)
         self.entries[bucket, key], self.objects[entry.path] = entry, body
         return entry
 
@@ -84,6 +105,38 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class _Lines(list[tuple[str, str]]):
+    def __contains__(self, name: object) -> bool:
+        return any(key == name for key, _ in self)
+
+    def items(self) -> list[tuple[str, str]]:
+        return list(self)
+
+
+class Exchange:
+    """One request and its answer without a socket: scope and protocol of RSGI in one."""
+
+    def __init__(self, method: str, path: str, query: str, *lines: tuple[str, str]) -> None:
+        self.method, self.path, self.query_string = method, path, query
+        self.headers = _Lines(lines)
+        self.answer: Answer | None = None
+
+    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
+        self.response_bytes(status, headers, b"")
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        assert self.answer is None, "answered twice"
+        self.answer = Answer(int(status), dict(headers), [name for name, _ in headers], body)
+
+
+async def get(edge: Edge, path: str, *lines: tuple[str, str], method: str = "GET") -> Answer:
+    path, _, query = path.partition("?")
+    exchange = Exchange(method, path, query, *lines)
+    await edge.__rsgi__(exchange, exchange)
+    assert exchange.answer is not None
+    return exchange.answer
+
+
 class Served:
     """An edge under granian in a thread of its own."""
 
@@ -93,7 +146,7 @@ class Served:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> "Served":
+    def __enter__(self) -> Self:
         self._thread.start()
         wait_for_port(self.port)
         return self
@@ -133,7 +186,7 @@ def parse(received: bytes) -> Answer:
     pairs = [line.split(": ", 1) for line in lines]
     return Answer(
         int(first.split(" ")[1]),
-        {name: value for name, value in pairs},
+        dict(pairs),
         [n for n, _ in pairs],
         body,
     )
