@@ -5,7 +5,9 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import httpcore2
@@ -18,6 +20,7 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 PORTS = frozenset({80, 443})
 MAX_NAME = 253  # of DNS
+LOOKUPS = 16  # at once; a stalled one holds its thread for as long as libc waits
 MAX_TRIES = 4  # of the addresses of one host; more is no CDN, it is a stall
 
 # Stricter than `ipaddress.is_global`, which lets several of these through and changes its mind
@@ -68,11 +71,16 @@ _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Every address of a host, by the system's resolver."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(sockaddr[0]) for *_, sockaddr in found]
+def system_resolver(threads: int = LOOKUPS) -> Resolver:
+    """Ask the system, on threads of its own: a name server that stalls must not stall our files."""
+    pool = ThreadPoolExecutor(threads, "dns")
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(pool, ask)
+        return [str(sockaddr[0]) for *_, sockaddr in found]
+
+    return resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,7 @@ class Egress:
     ports: frozenset[int] = PORTS
     name: str = "calotype"  # in CDN-Loop (RFC 8586)
     user_agent: str = "Calotype"
-    resolve: Resolver = resolve
+    resolve: Resolver = field(default_factory=system_resolver)
     tls: ssl.SSLContext = field(default_factory=httpcore2.default_ssl_context)
 
     def __post_init__(self) -> None:

@@ -4,15 +4,16 @@ import asyncio
 import gzip
 import os
 import re
+import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
-from typing import cast
 
 import httpx2
 import pytest
@@ -67,8 +68,10 @@ async def source(
     """Serve one answer to every request until the test is done."""
     serving: set[asyncio.Task[None]] = set()
 
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.create_task(serve(reader, writer)))
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.add(cast("asyncio.Task[None]", asyncio.current_task()))
         try:
             if hears:
                 here.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
@@ -82,12 +85,14 @@ async def source(
         finally:
             writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as server:
+    async with await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls) as server:
         here = Source(port=server.sockets[0].getsockname()[1])
-        yield here
-    for task in serving:
-        task.cancel()
-    await asyncio.gather(*serving, return_exceptions=True)
+        try:
+            yield here
+        finally:
+            for task in serving:
+                task.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
 
 
 def forever(first: str, piece: bytes, pause: float = 0) -> Answer:
@@ -194,6 +199,30 @@ async def test_a_source_that_never_finishes_the_handshake_is_left() -> None:
             await fetch_original(
                 f"https://127.0.0.1:{here.port}/", here.basket, here.egress(), LIMITS
             )
+
+
+async def test_a_stalled_name_server_stalls_nothing_but_fetches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    released = threading.Event()
+    real = socket.getaddrinfo
+
+    def stalling(host: str, *rest: object, **named: object) -> object:
+        if host == "stall.invalid":
+            released.wait(20)
+        return real(host, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", stalling)
+    egress, limits = Egress(tls=WITHOUT_TLS), FetchLimits(total=0.5)
+    urls = ["http://stall.invalid/"] * 64
+    fetches = [asyncio.create_task(fetch_original(url, Basket(), egress, limits)) for url in urls]
+    await asyncio.sleep(0.1)
+    try:
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "on time"), 0.3) == "on time"
+        ends = await asyncio.gather(*fetches, return_exceptions=True)
+        assert {type(end) for end in ends} == {SourceTooSlow}
+    finally:
+        released.set()
 
 
 async def test_a_resolver_that_never_answers_is_left() -> None:
