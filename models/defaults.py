@@ -120,15 +120,19 @@ def _settle_jpeg(output: Jpeg) -> Jpeg:
 
 
 def _settle_png(output: Png) -> Png:
-    """Naming an option of palettes asks for a palette; without one those options mean nothing."""
+    """Naming an option of palettes asks for a palette; `palette: false` makes them mean nothing.
+
+    But not `colours`: below 256 it sets the bit depth, and libvips then writes a palette anyway,
+    with the three others as they are here.
+    """
     output = _rounded(output)
     asked = (output.quality, output.effort, output.colours, output.dither)
     palette = output.palette
     if palette is None:
         palette = True if any(value is not None for value in asked) else PNG.palette
     settled = _filled(msgspec.structs.replace(output, palette=palette), PNG)
-    if palette or settled.colours != PNG.colours:
-        return settled  # a bit depth below 8 makes libvips write a palette whatever `palette` says
+    if palette:
+        return settled
     return msgspec.structs.replace(settled, quality=100, effort=7, dither=1.0)
 
 
