@@ -67,7 +67,7 @@ NAT64 = IPv6Network("64:ff9b::/96")
 UNICAST = IPv6Network("2000::/3")  # all that was ever given out; the rest is refused unread
 ISATAP = (0x00005EFE, 0x02005EFE)
 
-_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")  # a- and _b are not right, but real
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 

@@ -85,7 +85,7 @@ def read_url(text: str, egress: Egress) -> httpx2.URL:
 
 
 def _plain(url: httpx2.URL, egress: Egress) -> httpx2.URL:
-    if url.scheme not in {"http", "https"} or not url.host:
+    if url.scheme not in {"http", "https"} or not url.raw_host:
         raise ForbiddenSource("A source URL must begin with http:// or https://.")
     if url.userinfo:
         raise ForbiddenSource("A source URL may not carry a user name or password.")

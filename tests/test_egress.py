@@ -133,6 +133,11 @@ def test_a_host_goes_on_only_if_every_reader_reads_the_same(host: str) -> None:
         st.text(max_size=60), st.text("htps:/@#?\\.127[]%0x", max_size=30).map("http://".__add__)
     )
 )
+@example("http://xn--a/")
+@example("http://xn--zzzzzzz--.com/")
+@example("http://photos.example/\ud800")
+@example("http://photos.example:" + "9" * 5000)
+@example("http://1.1.1.1.:443/")
 def test_any_text_is_a_plain_url_or_refused(text: str) -> None:
     try:
         url = read_url(text, Egress(tls=WITHOUT_TLS))
@@ -152,6 +157,23 @@ async def test_one_forbidden_answer_among_good_ones_refuses_the_host() -> None:
         for answers in ([address], [PUBLIC_4, PUBLIC_6, address], [address, PUBLIC_4]):
             with pytest.raises(ForbiddenSource):
                 await checked_addresses(egress, world.name(answers), 443)
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("HTTPS://Photos.Example./a b?q#f", "https://photos.example/a%20b?q"),
+        ("http://b\u00fccher.example/\u00fc", "http://xn--bcher-kva.example/%C3%BC"),
+        ("http://foo-.a_b.example:80", "http://foo-.a_b.example"),
+        ("https://[2606:2800:220:1:0:0:0:1]:443/x", "https://[2606:2800:220:1::1]/x"),
+        (
+            "https://photos.example/a%2Fb?sig=a%2Bb%3D&x=[1]",
+            "https://photos.example/a%2Fb?sig=a%2Bb%3D&x=[1]",
+        ),
+    ],
+)
+def test_an_honest_url_goes_on_in_one_spelling(url: str, plain: str) -> None:
+    assert str(read_url(url, Egress(tls=WITHOUT_TLS))).rstrip("/") == plain.rstrip("/")
 
 
 async def test_a_host_is_asked_for_once_and_all_its_public_answers_are_kept() -> None:
