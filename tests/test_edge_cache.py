@@ -347,6 +347,7 @@ def test_a_sweep_takes_old_litter_and_nothing_else(disk: Disk, folder: Path) -> 
     (kept,) = folder.glob("*/*")
     litter = [folder / "ab" / ("ab" * 32), folder / "new" / "tmpabc"]
     for file in [*litter, folder / "new" / "young"]:
+        file.parent.mkdir(exist_ok=True)
         file.write_bytes(b"litter")
     for file in [*litter, kept]:
         os.utime(file, (1_000_000_000, 1_000_000_000))
