@@ -8,6 +8,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp
 
 from gateway import images
+from gateway.admission import Door
 from gateway.auth import guard
 from gateway.errors import answer_error
 from gateway.requests import with_request_id

@@ -1,0 +1,5 @@
+"""`python -m gateway` is `calotype`."""
+
+from gateway.cli import main
+
+main()

@@ -1,0 +1,83 @@
+"""The command line: start a system, or one role of it."""
+
+import asyncio
+from typing import Any
+
+import rich_click as click
+
+from gateway.cli_admin import accounts, keys, migrate, settings_table
+from gateway.cli_options import DATA, plain_errors, read
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="calotype")
+def main() -> None:
+    """Calotype turns one uploaded image into many variants and serves them.
+
+    Start here: 'calotype up' runs everything on this machine and needs nothing else. It prints
+    an API key and a curl line to try.
+
+    Every setting is an environment variable CALOTYPE_...; 'calotype settings' lists them. On
+    several machines, give the addresses of your Postgres, NATS and object storage, and start
+    'calotype gateway', 'calotype pipeline' and 'calotype edge' as often as you like.
+    """
+
+
+@main.command()
+@click.option("--host", help="Address to listen on.  [127.0.0.1]")
+@click.option("--port", type=int, help="Port of the API; 0 takes a free one.  [8000]")
+@click.option("--edge-port", type=int, help="Port of the edge; 0 takes a free one.  [8001]")
+@DATA
+@click.option("--demo", is_flag=True, help="Upload a drawn picture and show what became of it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when ready.")
+@plain_errors
+def up(*, demo: bool, as_json: bool, **given: Any) -> None:
+    """Start everything: API, pipeline, edge, message bus, database, storage.
+
+    The data folder keeps all state: start again on the same folder and everything goes on where
+    it stopped, also after a crash. Ctrl-C finishes what is in hand and stops.
+    """
+    from gateway.run import run_system
+
+    asyncio.run(run_system(read(**given), demo=demo, as_json=as_json))
+
+
+@main.command()
+@DATA
+@plain_errors
+def gateway(**given: Any) -> None:
+    """Start one gateway: the REST API.
+
+    Needs CALOTYPE_NATS_URL and CALOTYPE_SECRET; run 'calotype migrate' first.
+    """
+    from gateway.role import serving_gateway
+    from gateway.run import run_role
+
+    asyncio.run(run_role("gateway", serving_gateway, read(**given)))
+
+
+@main.command()
+@DATA
+@plain_errors
+def pipeline(**given: Any) -> None:
+    """Start one pipeline: it makes the variants. Needs CALOTYPE_NATS_URL."""
+    from gateway.run import run_role
+    from pipeline.role import working_pipeline
+
+    asyncio.run(run_role("pipeline", working_pipeline, read(**given)))
+
+
+@main.command()
+@DATA
+@plain_errors
+def edge(**given: Any) -> None:
+    """Start one edge: it serves the variants. Needs CALOTYPE_NATS_URL."""
+    from cdn_edge.role import serving_edge
+    from gateway.run import run_role
+
+    asyncio.run(run_role("edge", serving_edge, read(**given)))
+
+
+for command in (migrate, keys, accounts):
+    main.add_command(command)
+main.add_command(settings_table, "settings")

@@ -1,0 +1,63 @@
+"""The front desk: accounts and keys as the command line shows them."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from gateway.views import iso
+from models import accounts as book
+from models.records import Account
+
+Row = dict[str, Any]
+
+
+def create_key(
+    session: Session, secret: str, account: str, name: str, permissions: tuple[str, ...]
+) -> Row:
+    """A new key of an account, in clear this once."""
+    owner = book.find_account(session, account)
+    granted = book.PERMISSIONS if "all" in permissions else permissions or book.READ_ONLY
+    key = book.new_key()
+    digest = book.digest_of(key, secret)
+    kept = book.add_key(session, owner.id, name, digest, key[-4:], granted)
+    return {"id": kept.id, "key": key, "account": account, "permissions": kept.permissions}
+
+
+def keys(session: Session) -> list[Row]:
+    """Every key, without the key."""
+    return [
+        {
+            "id": key.id,
+            "account": account,
+            "name": key.name,
+            "ends": f"...{key.hint}",
+            "permissions": " ".join(key.permissions),
+            "created": iso(key.created_at),
+            "revoked": key.revoked_at and iso(key.revoked_at),
+        }
+        for key, account in book.list_keys(session)
+    ]
+
+
+def create_account(session: Session, name: str, credit: int, storage: int) -> Row:
+    """A new account."""
+    return _account(book.open_account(session, name, credit, storage))
+
+
+def accounts(session: Session) -> list[Row]:
+    """Every account."""
+    return [_account(account) for account in book.list_accounts(session)]
+
+
+def give(session: Session, name: str, amount: int) -> Row:
+    """The account after it got `amount` credits."""
+    return _account(book.give_credits(session, name, amount))
+
+
+def _account(account: Account) -> Row:
+    return {
+        "id": account.id,
+        "name": account.name,
+        "credits": account.credits_free + account.credits_paid,
+        "storage": f"{account.storage_used} of {account.storage_total}",
+    }

@@ -1,0 +1,118 @@
+"""The nats-server that came with this install, run beside an embedded system."""
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sysconfig
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+from models.settings import SettingsError
+
+_READY_SECONDS = 15.0
+_STOP_SECONDS = 5.0
+_PR_SET_PDEATHSIG = 1
+
+
+class NatsAddress(NamedTuple):
+    """Where the embedded server is, and what it asks for."""
+
+    url: str
+    token: str
+
+
+@contextlib.asynccontextmanager
+async def embedded_nats(data: Path) -> AsyncIterator[NatsAddress]:
+    """Run a server whose streams are in `data/nats` while the block runs.
+
+    It listens on a random loopback port, asks for a random token, syncs every message to disk
+    before it acknowledges it, and dies with this process however that ends.
+    """
+    folder = (data / "nats").resolve()
+    shutil.rmtree(folder / "ports", ignore_errors=True)
+    (folder / "ports").mkdir(parents=True)
+    token = secrets.token_urlsafe(32)
+    process = _start(folder, token)
+    try:
+        yield NatsAddress(await _url_of(process, folder), token)
+    finally:
+        process.terminate()
+        await asyncio.to_thread(_reap, process)
+
+
+def _start(folder: Path, token: str) -> subprocess.Popen[bytes]:
+    config = folder / "nats.conf"
+    config.touch(mode=0o600)
+    config.write_text(_config(folder, token))
+    with (folder / "nats.log").open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 the server of this install
+            [_binary(), "-c", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for us; the server goes when we say so
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 nothing but a system call happens in it
+        )
+
+
+def _config(folder: Path, token: str) -> str:
+    # sync_interval: the default acknowledges what a power cut then takes away.
+    return f"""
+server_name: embedded
+host: 127.0.0.1
+port: -1
+ports_file_dir: "{folder}/ports"
+max_payload: 1MB
+jetstream {{
+  store_dir: "{folder}/store"
+  max_mem: 64MB
+  max_file: 10GB
+  sync_interval: always
+}}
+authorization {{ token: "{token}" }}
+"""
+
+
+def _binary() -> str:
+    found = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
+    found = found or shutil.which("nats-server")
+    if not found:
+        raise SettingsError(
+            "There is no nats-server: reinstall calotype, or set CALOTYPE_NATS_URL to your own."
+        )
+    return found
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to stop this process when the thread that started it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _url_of(process: subprocess.Popen[bytes], folder: Path) -> str:
+    """The address that the server wrote down once it listens."""
+    deadline = asyncio.get_running_loop().time() + _READY_SECONDS
+    while asyncio.get_running_loop().time() < deadline:
+        if process.poll() is not None:
+            break
+        for file in (folder / "ports").glob("*.ports"):
+            with contextlib.suppress(json.JSONDecodeError, KeyError, IndexError):
+                return str(json.loads(file.read_text())["nats"][0])
+        await asyncio.sleep(0.01)
+    raise SettingsError(f"The nats-server did not start; {folder}/nats.log says why.")
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

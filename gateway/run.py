@@ -1,0 +1,141 @@
+"""Running until told to stop: the whole system, or one role of it."""
+
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import Callable
+
+import click
+import msgspec
+import structlog
+from rich.console import Console
+from rich.panel import Panel
+from sqlmodel import Session
+
+from gateway.demo import run_demo
+from gateway.folder import claim, secret_of
+from gateway.logs import start_logs
+from gateway.ports import free_port, refuse_taken
+from gateway.up import FIRST_ACCOUNT, Ready, refuse_unsafe, system
+from models.accounts import add_key, digest_of, find_account, new_key, revoke_key
+from models.records import ApiKey
+from models.schema import current, newest
+from models.settings import Settings, SettingsError
+from pipeline.services import Services, open_services
+from pipeline.tasks import running
+
+log = structlog.get_logger("calotype")
+
+Role = Callable[[Services], contextlib.AbstractAsyncContextManager[object]]
+
+
+async def run_system(settings: Settings, *, demo: bool, as_json: bool) -> None:
+    """`calotype up`: until SIGTERM or SIGINT, then finish what is in hand."""
+    start_logs(settings.log_level)
+    stopped = stop_signal()
+    async with system(_with_ports(settings)) as ready:
+        if as_json:
+            click.echo(json.dumps(_summary(ready)))
+        else:
+            _welcome(ready)
+        if demo:
+            await _demonstrate(ready)
+        await stopped.wait()
+        log.info("stopping")
+
+
+async def run_role(name: str, role: Role, settings: Settings) -> None:
+    """`calotype gateway|pipeline|edge`: until SIGTERM or SIGINT, then finish what is in hand."""
+    start_logs(settings.log_level)
+    stopped = stop_signal()
+    _refuse_alone(name, settings)
+    claim(settings.data)
+    async with open_services(settings, secret_of(settings)) as services:
+        _refuse_old_schema(services)
+        async with running(services.relay.run), role(services):
+            log.info("ready", role=name)
+            await stopped.wait()
+            log.info("stopping", role=name)
+
+
+def stop_signal() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets, from now on."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
+
+
+def _with_ports(settings: Settings) -> Settings:
+    """The settings with free ports where 0 was asked for."""
+    ports = {"port": settings.port, "edge_port": settings.edge_port}
+    chosen = {name: port or free_port(settings.host) for name, port in ports.items()}
+    return msgspec.structs.replace(settings, **chosen)
+
+
+def _refuse_alone(name: str, settings: Settings) -> None:
+    if settings.embedded_bus:
+        raise SettingsError(
+            f"'calotype {name}' is one role of several processes: set CALOTYPE_NATS_URL to the "
+            "bus that they share, or run everything with 'calotype up'."
+        )
+    refuse_unsafe(settings)
+    port = {"gateway": settings.port, "edge": settings.edge_port}.get(name)
+    if port:
+        refuse_taken(settings.host, port, f"CALOTYPE_{'EDGE_' * (name == 'edge')}PORT")
+
+
+def _refuse_old_schema(services: Services) -> None:
+    have = current(services.database.engine)
+    if have < newest():
+        raise SettingsError(
+            f"The database schema is {have or 'empty'}, this release needs {newest()}: "
+            "run 'calotype migrate'."
+        )
+
+
+def _summary(ready: Ready) -> dict[str, str | None]:
+    settings = ready.services.settings
+    return {
+        "api": settings.public_api,
+        "edge": settings.public_edge,
+        "key": ready.key,
+        "data": str(settings.data.resolve()),
+    }
+
+
+def _welcome(ready: Ready) -> None:
+    settings = ready.services.settings
+    key = ready.key or "$CALOTYPE_KEY"
+    curl = (
+        f"curl -H 'Authorization: Bearer {key}' -F image=@photo.jpg "
+        f"-F 'resizeOptions={{\"width\":1200}}' {settings.public_api}/api/v1/images"
+    )
+    lines = [
+        f"API    {settings.public_api}",
+        f"Edge   {settings.public_edge}",
+        f"Data   {settings.data.resolve()}",
+        f"Key    {ready.key}   (shown this once)" if ready.key else "",
+    ]
+    console = Console(highlight=False)
+    console.print(Panel("\n".join(line for line in lines if line), title="Calotype is ready"))
+    if not ready.key:
+        click.echo("Lost the key? Make another: calotype keys create --permission all")
+    click.echo(f"Try it:\n\n  {curl}\n")
+
+
+async def _demonstrate(ready: Ready) -> None:
+    """Show a picture's way with a key of its own, which is gone when the table stands."""
+    services = ready.services
+    key = new_key()
+    made = await services.database.run(_add_demo_key, digest_of(key, services.secret))
+    try:
+        await run_demo(services.settings.public_api, key)
+    finally:
+        await services.database.run(revoke_key, made.id)
+
+
+def _add_demo_key(session: Session, digest: str) -> ApiKey:
+    account = find_account(session, FIRST_ACCOUNT)
+    return add_key(session, account.id, "demo", digest, "demo", ["images-create"])
