@@ -1,7 +1,51 @@
-check:
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/mypy
-	.venv/bin/lint-imports
-test:
-	.venv/bin/pytest
+# Everything works on a machine with git, make and Python 3.11+ (with venv): no root, no service.
+# PYTHON chooses the interpreter that .venv is made with.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# uv is pinned and hashed like everything else; it trusts the certificates that this machine trusts.
+UV := UV_SYSTEM_CERTS=1 $(BIN)/uv
+
+.PHONY: setup run test check bench lock clean
+
+setup: $(VENV)/.setup ## Make .venv with all that Calotype needs to run
+run: setup ## Start everything, and show one picture's way through it
+	$(BIN)/calotype up --demo
+
+test: $(VENV)/.setup-dev ## Run the tests
+	$(BIN)/pytest
+
+check: $(VENV)/.setup-dev ## Lint, format, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.setup-dev ## Measure, and fail when a ratio falls below its floor
+	$(BIN)/python benchmarks/encode.py
+
+lock: $(BIN)/uv ## Renew the pinned and hashed requirements
+	$(UV) pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 \
+		pyproject.toml -o requirements.lock
+	$(UV) pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 \
+		--group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove what the other targets made; data folders stay
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/uv: requirements-uv.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+$(VENV)/.setup: $(BIN)/uv requirements.lock pyproject.toml
+	$(UV) pip sync --quiet --require-hashes requirements.lock
+	$(UV) pip install --quiet --no-deps --editable .
+	rm -f $(VENV)/.setup-dev
+	touch $@
+
+$(VENV)/.setup-dev: $(BIN)/uv requirements-dev.lock pyproject.toml
+	$(UV) pip sync --quiet --require-hashes requirements-dev.lock
+	$(UV) pip install --quiet --no-deps --editable .
+	touch $(VENV)/.setup $@

@@ -209,7 +209,7 @@ class Bus:
         finally:
             broken.cancel()
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Leave politely."""
         with contextlib.suppress(*_AWAY):
             await asyncio.wait_for(self._client.close(), 2)

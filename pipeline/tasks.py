@@ -26,6 +26,6 @@ async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await work()
-        except Exception as error:
-            log.error("background work failed and begins anew", exc_info=error)
+        except Exception:
+            log.exception("background work failed and begins anew")
         await asyncio.sleep(_PAUSE_SECONDS)
