@@ -1,11 +1,11 @@
 """Readers of untrusted JSON values: each gives a clean value, or raises Malformed saying why."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeGuard, TypeVar
 
 _T = TypeVar("_T")
 _SHOWN = 60  # characters of a refused value that are repeated to its sender
+_SHOWN_BITS = 128
 
 
 class Malformed(ValueError):
@@ -41,13 +41,13 @@ def truth(value: object) -> bool:
     raise Malformed(f"must be true or false, not {shown(value)}")
 
 
-def one_of(choices: Mapping[str, _T]) -> Callable[[object], _T]:
-    """One of the named words; upper and lower case matter."""
+def one_of(*words: str) -> Callable[[object], str]:
+    """One of the words; upper and lower case matter."""
 
-    def read(value: object) -> _T:
-        if isinstance(value, str) and value in choices:
-            return choices[value]
-        raise Malformed(f"must be one of: {', '.join(choices)}, not {shown(value)}")
+    def read(value: object) -> str:
+        if isinstance(value, str) and value in words:
+            return value
+        raise Malformed(f"must be one of: {', '.join(words)}, not {shown(value)}")
 
     return read
 
@@ -67,7 +67,9 @@ def several(read_one: Callable[[object], _T], most: int) -> Callable[[object], t
 
 def is_whole(value: object) -> TypeGuard[int | float]:
     """Whether this is an integer to JavaScript."""
-    return _is_number(value) and math.isfinite(value) and value == int(value)
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_array(value: object) -> TypeGuard[Sequence[object]]:
@@ -76,9 +78,19 @@ def is_array(value: object) -> TypeGuard[Sequence[object]]:
 
 
 def shown(value: object) -> str:
-    """The value, short enough to repeat."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    """The value as its sender wrote it, short enough to repeat."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case int() if value.bit_length() > _SHOWN_BITS:
+            return "a huge number"
+        case int() | float():
+            return str(value)
+        case str():
+            return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")
+    return "an array" if is_array(value) else "an object"
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

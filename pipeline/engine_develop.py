@@ -8,8 +8,8 @@ from models.outputs import Gif, Webp
 from models.recipe import Recipe, Resize
 from pipeline import geometry
 from pipeline.engine_colour import flatten, to_srgb, to_working_space
-from pipeline.engine_load import Load, Original, load, number
-from pipeline.engine_place import Strip, crop, fit, is_turned, pad, scale, upright
+from pipeline.engine_load import Load, Original, check_size, load, number
+from pipeline.engine_place import Strip, crop, fit, held, is_turned, pad, scale, upright
 from pipeline.geometry import Size
 from pipeline.prints import Canvas, Picture
 
@@ -40,7 +40,7 @@ def expose(original: Original, settled: Recipe) -> Exposure:
 def decode(original: Original, how: Load, *, shared: bool) -> pyvips.Image:
     """The original in its working space: in memory if several will read it, else a stream."""
     image = to_working_space(load(original, how))
-    return image.copy_memory() if shared else image
+    return held(image) if shared else image
 
 
 def place(original: Original, exposure: Exposure, image: pyvips.Image) -> Picture:
@@ -111,6 +111,7 @@ def _wanted_shrink(
 
 def _fixed(image: pyvips.Image, frames: int) -> Picture:
     """Run the pipeline: from here on the pixels are in memory."""
+    check_size(image)
     pixels = image.write_to_memory()
     canvas = Canvas(
         width=image.width,

@@ -10,6 +10,7 @@ from models.colour import Colour
 from models.recipe import Position, Resize
 from pipeline import geometry
 from pipeline.engine_colour import with_background
+from pipeline.engine_load import check_size
 from pipeline.geometry import Size
 
 _TURNS: Final = {3: "d180", 4: "d180", 5: "d90", 6: "d90", 7: "d270", 8: "d270"}
@@ -35,6 +36,12 @@ def is_turned(orientation: int) -> bool:
     return _TURNS.get(orientation) in ("d90", "d270")
 
 
+def held(image: pyvips.Image) -> pyvips.Image:
+    """The image in memory, for steps that read it in another order than it is decoded."""
+    check_size(image)
+    return image.copy_memory()
+
+
 def scale(strip: Strip, shrink: geometry.Shrink, kernel: str) -> Strip:
     """Every frame by the same factors."""
     if shrink == geometry.UNTOUCHED:
@@ -47,7 +54,7 @@ def upright(strip: Strip, orientation: int) -> Strip:
     """As the EXIF orientation asks."""
     turn = _TURNS.get(orientation)
     if turn:
-        whole = replace(strip, image=strip.image.copy_memory())
+        whole = replace(strip, image=held(strip.image))
         strip = _each_frame(whole, lambda frame: frame.rot(turn))
     if orientation in _MIRRORED:
         strip = replace(strip, image=strip.image.fliphor())
@@ -60,7 +67,7 @@ def crop(strip: Strip, wanted: Size, position: Position, *, premultiplied: bool)
         return strip
     box = geometry.crop_box(strip.size, wanted, position)
     if position in _STRATEGIES and box[2:] != strip.size:
-        image = strip.image.copy_memory()
+        image = held(strip.image)
         strip = replace(strip, image=image)
         box = _interesting(strip, box, position, premultiplied=premultiplied)
     if strip.frames > 1 and box.height == strip.size.height:
@@ -114,7 +121,7 @@ def _interesting(
 def _each_frame(strip: Strip, change: Callable[[pyvips.Image], pyvips.Image]) -> Strip:
     if strip.frames == 1:
         return replace(strip, image=change(strip.image))
-    image = strip.image.copy_memory()
+    image = held(strip.image)
     width, height = strip.size
     frames = [change(image.crop(0, i * height, width, height)) for i in range(strip.frames)]
     return replace(strip, image=pyvips.Image.arrayjoin(frames, across=1))
