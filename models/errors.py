@@ -227,3 +227,18 @@ class SourceTooSlow(ServiceError):
 
     status = 504
     message = "The source URL took too long to answer."
+
+
+def revived(code: str, sentence: str, problems: Sequence[Problem] = ()) -> ServiceError:
+    """The same error that was raised in another process; ServiceError for an unknown code."""
+    kind = _named(ServiceError, code) or ServiceError
+    error = kind.__new__(kind)
+    ServiceError.__init__(error, sentence, problems=problems)
+    return error
+
+
+def _named(kind: type[ServiceError], code: str) -> type[ServiceError] | None:
+    if kind.code() == code:
+        return kind
+    found = (_named(below, code) for below in kind.__subclasses__())
+    return next((one for one in found if one), None)
