@@ -66,7 +66,7 @@ def png(
     *,
     mode: str = "RGB",
     orientation: int = 1,
-    **more: Any,
+    icc: bytes | None = None,
 ) -> bytes:
     """A PNG: `mode` RGB, RGBA, L, LA, P or 1."""
     picture = scene(width, height, "RGB" if mode in {"P", "1"} else mode)
