@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,7 +12,7 @@ PREFIX = "CALOTYPE_"
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]  # a day: infinity is no deadline
 
 
 class SettingsError(Exception):
@@ -85,8 +85,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Memory cache of the edge."""
     edge_disk_bytes: Annotated[int, Meta(ge=0)] = 10_000_000_000
     """Disk cache of the edge."""
-    log_level: str = "info"
-    """debug, info, warning or error."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is worth a line on stderr: debug, info, warning or error."""
 
     @property
     def public_api(self) -> str:
