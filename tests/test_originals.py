@@ -193,6 +193,14 @@ async def test_a_source_that_keeps_us_waiting_is_left(answer: Answer) -> None:
         assert monotonic() - started < LIMITS.total + 0.5
 
 
+@pytest.mark.parametrize("said", ["", f"{OK}Content-Length: 100\r\n\r\nhalf"])
+async def test_silence_is_left_long_before_the_last_deadline(said: str) -> None:
+    patient = FetchLimits(total=30, connect=5, read=0.3)
+    async with source(forever(said, b"", 0.1)) as here:
+        with pytest.raises(SourceTooSlow):
+            await asyncio.wait_for(here.fetch(limits=patient), 5)
+
+
 async def test_a_source_that_never_finishes_the_handshake_is_left() -> None:
     async with source(forever("", b"", 0.1)) as here:
         with pytest.raises(SourceTooSlow):
@@ -393,6 +401,27 @@ async def test_https_reaches_the_checked_address_under_the_name_of_the_url(
         other = f"https://other.example:{here.port}/"
         with pytest.raises(BadSource):
             await fetch_original(other, here.basket, egress, LIMITS)
+
+
+async def test_a_tls_record_that_was_tampered_with_is_the_sources_failure(
+    certificate: Path,
+) -> None:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(f"{OK}Content-Length: 100\r\n\r\nhalf".encode())
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        os.write(writer.get_extra_info("socket").fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+        await asyncio.sleep(1)
+
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate)
+    async with source(answer, tls=server) as here:
+        trusting = ssl.create_default_context(cafile=certificate)
+        egress = here.egress(resolve=loopback, tls=trusting)
+        with pytest.raises(BadSource):
+            await fetch_original(
+                f"https://photos.example:{here.port}/", here.basket, egress, FetchLimits()
+            )
 
 
 async def test_a_self_signed_certificate_is_refused(certificate: Path) -> None:
