@@ -1,17 +1,22 @@
 """The life of a child: take a job, do it with the engine, answer, until the line is cut."""
 
+import errno
 import hashlib
+import mmap
 import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from models.errors import RenderCrashed, RenderOutOfMemory, ServiceError
+from models.errors import Overloaded, RenderCrashed, RenderOutOfMemory, ServiceError
 from pipeline import engine
-from pipeline.confine import allow_cpu, confine, die_with, resident
+from pipeline.confine import allow_job, allow_step, confine, die_with, resident
 from pipeline.jobs import (
     Birth,
+    Developed,
+    DevelopJob,
+    EncodeJob,
     Failed,
     Finished,
     Printed,
@@ -24,9 +29,11 @@ from pipeline.jobs import (
     write,
 )
 from pipeline.limits import Limits
-from pipeline.prints import Print
+from pipeline.prints import Picture, Print
 
 Say = Callable[[Reply], None]
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(line: int, parent: int) -> None:
@@ -44,43 +51,76 @@ def serve(inbox: Iterator[bytes], say: Say) -> None:
     confine(birth.limits)
     say(Ready())
     for line in inbox:
-        _work(line, birth.limits, say)
+        allow_job(birth.limits.seconds)
+        say(_work(line, birth.limits, say))
+        allow_step(0)
 
 
-def _work(line: bytes, limits: Limits, say: Say) -> None:
-    allow_cpu(limits.cpu_seconds)
+def _work(line: bytes, limits: Limits, say: Say) -> Finished | Failed:
+    """Do one job; its replies are said on the way, the last word is returned."""
     try:
-        for reply in _perform(read_job(line)):
+        for reply in _perform(read_job(line), limits):
             say(reply)
     except ServiceError as error:
-        say(_failed(error))
+        return _failed(error)
     except MemoryError:
-        say(_failed(RenderOutOfMemory()))
-    except Exception:  # noqa: BLE001  # whatever a decoder threw: the studio gets a name, the diary the rest
+        return _failed(RenderOutOfMemory())
+    except Exception as error:  # noqa: BLE001  # whatever a decoder threw: the studio gets a name, the diary the rest
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return _failed(Overloaded())
         traceback.print_exc()
-        say(_failed(RenderCrashed()))
-    else:
-        say(Finished(resident=resident()))
+        return _failed(RenderCrashed())
+    return Finished(resident=resident())
 
 
-def _perform(job: object) -> Iterator[Reply]:
+def _perform(job: object, limits: Limits) -> Iterator[Reply]:
     match job:
         case ProbeJob():
             yield Probed(probe=engine.probe(Path(job.source)))
         case RenderJob():
-            yield from _render(job)
+            yield from _render(job, limits)
+        case DevelopJob():
+            yield from _develop(job, limits)
+        case EncodeJob():
+            yield _encode(job)
 
 
-def _render(job: RenderJob) -> Iterator[Reply]:
-    prints = engine.render(Path(job.source), job.recipes)
-    for index, made in enumerate(prints):
-        yield _keep(made, Path(job.folder), index)
+def _render(job: RenderJob, limits: Limits) -> Iterator[Printed]:
+    for picture, numbers in _pictures(job, limits):
+        for number in numbers:
+            made = engine.encode(picture, job.recipes[number].output)
+            yield _keep(made, Path(job.folder), number)
 
 
-def _keep(made: Print, folder: Path, index: int) -> Printed:
-    (folder / str(index)).write_bytes(made.data)
+def _develop(job: DevelopJob, limits: Limits) -> Iterator[Developed]:
+    for picture, numbers in _pictures(job, limits):
+        (Path(job.folder) / str(numbers[0])).write_bytes(picture.pixels)
+        yield Developed(numbers=numbers, canvas=picture.canvas)
+
+
+def _pictures(
+    job: RenderJob | DevelopJob, limits: Limits
+) -> Iterator[tuple[Picture, tuple[int, ...]]]:
+    """The engine's pictures, each within the time that reading may take."""
+    pictures = engine.pictures(Path(job.source), job.recipes)
+    allow_step(limits.read_seconds)
+    for found in pictures:
+        allow_step(0)
+        yield found
+        allow_step(limits.read_seconds)
+
+
+def _encode(job: EncodeJob) -> Printed:
+    with Path(job.pixels).open("rb") as file:
+        pixels = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    made = engine.encode(Picture(job.canvas, memoryview(pixels)), job.output)
+    return _keep(made, Path(job.folder), job.number)
+
+
+def _keep(made: Print, folder: Path, number: int) -> Printed:
+    (folder / str(number)).write_bytes(made.data)
     return Printed(
-        index=index,
+        number=number,
         size=len(made.data),
         sha256=hashlib.sha256(made.data).hexdigest(),
         width=made.width,

@@ -10,6 +10,7 @@ a pidfd and a process group for each child, and JSON between.
 import asyncio
 import os
 import secrets
+import select
 import signal
 import socket
 import subprocess
@@ -20,7 +21,13 @@ from typing import Literal
 
 import msgspec
 
-from models.errors import RenderCrashed, RenderOutOfMemory, RenderTimedOut, ServiceError
+from models.errors import (
+    RenderCrashed,
+    RenderOutOfMemory,
+    RenderTimedOut,
+    ServiceError,
+    revived,
+)
 from pipeline.jobs import Birth, Failed, Finished, Job, Reply, read_reply, write
 from pipeline.limits import Limits
 
@@ -28,6 +35,7 @@ Reason = Literal["crashed", "timed out", "out of memory", "abandoned", "retired"
 
 _BIRTH_SECONDS = 30
 _LINE_BYTES = 1 << 20
+_OUT_OF_TIME = (signal.SIGXCPU, signal.SIGPROF)
 
 # glibc keeps what it freed in one heap per thread, and a child grows for ever; with few heaps and
 # a fixed threshold every pixel buffer is mapped, and goes back to the system when it is freed.
@@ -65,8 +73,8 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        """Whether it may be given a job."""
-        return self.killed is None and not self.gone.done()
+        """Whether it may be given a job; asks the system, which knows before the event loop."""
+        return self.killed is None and not self.gone.done() and not self._ended()
 
     async def listen(self, line: socket.socket, limits: Limits) -> None:
         """Open the line and wait until the child is ready for its first job."""
@@ -79,7 +87,8 @@ class Child:
     async def ask(self, job: Job, seconds: float, heard: Callable[[Reply], None]) -> None:
         """Have `job` done, and give its replies to `heard`; typed errors.
 
-        However this ends but well or with the child's own word, the child is killed.
+        However this ends but well or with the child's own word, the child is dead after it: nobody
+        is left to write into the job's folder.
         """
         why: Reason | None = "abandoned"
         try:
@@ -97,11 +106,12 @@ class Child:
         finally:
             if why:
                 self.kill(why)
+                await asyncio.wait([self.gone])
         self._settle(reply)
 
     def kill(self, why: Reason) -> None:
         """End it now, whatever it does."""
-        if self.alive:
+        if self.killed is None and not self.gone.done():
             self.killed = why
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
@@ -110,7 +120,7 @@ class Child:
         if isinstance(reply, Finished):
             self.resident = reply.resident
             return
-        error = revive(reply)
+        error = revived(reply.code, reply.sentence, reply.problems)
         if isinstance(error, RenderCrashed | RenderOutOfMemory):
             self.kill("retired")  # nobody knows what state that left behind
         raise error
@@ -118,7 +128,7 @@ class Child:
     async def _autopsy(self) -> ServiceError:
         """The named cause of a death."""
         self.kill("crashed")
-        if await self.gone == -signal.SIGXCPU:
+        if -await self.gone in _OUT_OF_TIME:
             return RenderTimedOut()
         return RenderOutOfMemory() if "allocat" in self.last_words else RenderCrashed()
 
@@ -133,6 +143,9 @@ class Child:
             raise EOFError
         reply: Reply = read_reply(line)
         return reply
+
+    def _ended(self) -> bool:
+        return bool(select.select([self._pidfd], [], [], 0)[0])
 
     def _bury(self) -> None:
         """The process has ended: take its body from the system and tell who waits."""
@@ -178,18 +191,3 @@ def _launch(line: socket.socket, home: Path, diary: Path) -> subprocess.Popen[by
             cwd=home,
             start_new_session=True,  # Ctrl-C is for the parent: a child finishes what it does
         )
-
-
-def revive(failed: Failed) -> ServiceError:
-    """The same error that was raised in the child; an unknown name is a crash."""
-    kind = _named(ServiceError, failed.code) or RenderCrashed
-    error = kind.__new__(kind)
-    ServiceError.__init__(error, failed.sentence, problems=failed.problems)
-    return error
-
-
-def _named(kind: type[ServiceError], code: str) -> type[ServiceError] | None:
-    if kind.code() == code:
-        return kind
-    found = (_named(below, code) for below in kind.__subclasses__())
-    return next((one for one in found if one), None)

@@ -12,6 +12,10 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 
+# Address space that is reserved and hardly touched: stacks of libvips' threads, glibc's heaps.
+# Measured at 70 to 145 MiB for jobs of every format and size.
+_RESERVES = 160 << 20
+
 
 def die_with(parent: int) -> None:
     """Be killed when the parent's thread that spawned us ends, also when it ended just now."""
@@ -26,15 +30,24 @@ def confine(limits: Limits) -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, limits.file)
-    _limit(resource.RLIMIT_AS, _address_space() + limits.memory)
+    _limit(resource.RLIMIT_AS, _address_space() + _RESERVES + limits.memory)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write over the limit is an error, not a death
 
 
-def allow_cpu(seconds: int) -> None:
-    """Let the next job use so many seconds of processor; SIGXCPU ends the child after them."""
+def allow_job(seconds: float) -> None:
+    """Bound the next job's processor time; SIGXCPU ends the child after it."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    soft = math.ceil(used.ru_utime + used.ru_stime) + seconds
+    soft = math.ceil(used.ru_utime + used.ru_stime + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+
+
+def allow_step(seconds: float) -> None:
+    """Bound the next step's processor time, to the millisecond; SIGPROF ends the child after it.
+
+    Zero takes the bound away. Unlike the clock on the wall it does not punish a picture for its
+    neighbours.
+    """
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def resident() -> int:
@@ -47,7 +60,7 @@ def _address_space() -> int:
 
 
 def _statm() -> list[int]:
-    with open("/proc/self/statm", encoding="ascii") as pages:  # noqa: PTH123  # opened after every job: pathlib costs more than the read
+    with open("/proc/self/statm", encoding="ascii") as pages:  # noqa: PTH123  # after every job: pathlib costs more than the read
         return [int(count) * resource.getpagesize() for count in pages.read().split()]
 
 

@@ -66,11 +66,6 @@ class Crew:
         """How many children have nothing to do."""
         return sum(child.alive for child in self._idle)
 
-    @property
-    def waiting(self) -> int:
-        """How many calls wait for their turn."""
-        return sum(not waiter.done() for _, _, waiter in self._waiters)
-
     @asynccontextmanager
     async def child(self, urgency: float) -> AsyncIterator[Child]:
         """A child for one job; the lowest `urgency` is served first, equals in their order."""

@@ -1,15 +1,17 @@
 """What is said between the studio and a child: one line of JSON each, and never a pickle.
 
 A child has read hostile bytes, so what it says is data to be checked and not code to be run.
+Every job works in a folder that the studio made for it; files in it are named by numbers.
 """
 
 import msgspec
 
 from models.errors import Problem
+from models.outputs import Output
 from models.recipe import Recipe
 from models.wire import Wire
 from pipeline.limits import Limits
-from pipeline.prints import Probe
+from pipeline.prints import Canvas, Probe
 
 
 class Birth(Wire, frozen=True, tag=True):
@@ -25,11 +27,29 @@ class ProbeJob(Wire, frozen=True, tag=True):
 
 
 class RenderJob(Wire, frozen=True, tag=True):
-    """Make every recipe from `source`; print number i is the file `folder/i`."""
+    """Make every recipe from `source`; the print of recipe number n is the file n."""
 
     source: str
     folder: str
     recipes: tuple[Recipe, ...]
+
+
+class DevelopJob(Wire, frozen=True, tag=True):
+    """Write every distinct picture's raw pixels; the file is named by its first recipe."""
+
+    source: str
+    folder: str
+    recipes: tuple[Recipe, ...]
+
+
+class EncodeJob(Wire, frozen=True, tag=True):
+    """Write the raw pixels in the file `pixels` as the print `number` of `folder`."""
+
+    pixels: str
+    canvas: Canvas
+    output: Output
+    folder: str
+    number: int
 
 
 class Ready(Wire, frozen=True, tag=True):
@@ -42,10 +62,17 @@ class Probed(Wire, frozen=True, tag=True):
     probe: Probe
 
 
-class Printed(Wire, frozen=True, tag=True):
-    """Print number `index` lies in the folder."""
+class Developed(Wire, frozen=True, tag=True):
+    """Raw pixels lie ready; `numbers` are the recipes to be printed from them."""
 
-    index: int
+    numbers: tuple[int, ...]
+    canvas: Canvas
+
+
+class Printed(Wire, frozen=True, tag=True):
+    """The print `number` lies in the folder."""
+
+    number: int
     size: int
     sha256: str
     width: int
@@ -69,8 +96,8 @@ class Failed(Wire, frozen=True, tag=True):
     problems: tuple[Problem, ...] = ()
 
 
-Job = ProbeJob | RenderJob
-Reply = Ready | Probed | Printed | Finished | Failed
+Job = ProbeJob | RenderJob | DevelopJob | EncodeJob
+Reply = Ready | Probed | Developed | Printed | Finished | Failed
 
 write = msgspec.json.Encoder().encode
 read_job = msgspec.json.Decoder(Birth | Job).decode

@@ -2,33 +2,33 @@
 
 from models.wire import Wire
 
-MIB = 1 << 20
+_MIB = 1 << 20
 
 
 class Limits(Wire, frozen=True):
     """Pixels, bytes and seconds. What is over a limit is refused before it is decoded."""
 
     pixels: int = 100_000_000
-    """Most pixels of an original, all frames that are kept together."""
+    """Most pixels of an original, and of a result; all frames that are kept, together."""
     output_side: int = 12_000
-    """Longest side of a variant."""
+    """Longest side of a result."""
     frames: int = 500
     """Most frames, where an output keeps them."""
-    memory: int = 512 * MIB
+    memory: int = 1024 * _MIB
     """What one job may take, over what a child is born with."""
     budget: int | None = None
-    """What all jobs together may take; None lets every child have its `memory`."""
+    """What all orders together may take; None lets every child have its `memory`."""
     queue: int = 64
-    """Calls that may wait for a child; the next one is told to come back."""
+    """Calls that may wait; the next one is told to come back."""
     probe_seconds: float = 2
     """Wall clock for reading a header."""
     seconds: float = 60
-    """Wall clock between a job and its answer."""
-    cpu_seconds: int = 60
-    """Processor time of one job."""
+    """Wall clock of a job, and processor time of all its steps."""
+    read_seconds: float = 4
+    """Processor time for a developed picture: hostile files spend theirs here."""
     jobs: int = 500
     """A child is replaced after so many jobs ..."""
-    resident: int = 384 * MIB
+    resident: int = 256 * _MIB
     """... or when it stays this big between jobs."""
-    file: int = 1024 * MIB
+    file: int = 1024 * _MIB
     """Largest file that a child may write."""

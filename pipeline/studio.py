@@ -1,22 +1,29 @@
 """Pictures made in child processes: admitted, queued, bounded, and never fatal to the caller."""
 
+import math
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, overload
 
 from models.errors import Overloaded, RenderCrashed
-from models.recipe import Recipe
+from models.recipe import Recipe, settle
 from models.wire import Wire
+from pipeline.admission import admit
+from pipeline.budget import Budget
 from pipeline.crew import Crew
-from pipeline.jobs import Job, Printed, Probed, ProbeJob, RenderJob, Reply
+from pipeline.jobs import Printed, Probed, ProbeJob, Reply
 from pipeline.limits import Limits
+from pipeline.order import Order, carry_out
+from pipeline.plan import Plan, plan
 from pipeline.prints import Probe
 from pipeline.scratch import Scratch, default_scratch
 
-_PROBE, _ORDER = -2.0, 0.0  # who waits for a child: a header is read before a picture is begun
+_AT_ONCE = -math.inf  # a header is read in a millisecond: before everything else
+_LONGEST_RETRY = 30
 
 
 class StoredPrint(Wire, frozen=True):
@@ -35,10 +42,11 @@ class StoredPrint(Wire, frozen=True):
 class Prints(Sequence[StoredPrint]):
     """What one order made, in the order of its recipes: `with await studio.render(...) as prints`.
 
-    The files live until the block ends, or `release` is called.
+    The files live until the block ends, or `release` is called. `probe` is the original's.
     """
 
-    def __init__(self, folder: Path, prints: Sequence[StoredPrint]) -> None:
+    def __init__(self, folder: Path, prints: Sequence[StoredPrint], probe: Probe) -> None:
+        self.probe = probe
         self._folder = folder
         self._prints = prints
 
@@ -76,9 +84,17 @@ class Counters(Wire, frozen=True):
 
     children: int
     free: int
-    waiting: int
+    inside: int
+    """Calls at work or waiting."""
+    orders: int
+    """Orders carried out so far."""
+    refused: int
+    """Calls sent away because the house was full."""
     busy_seconds: float
+    """Of all children together."""
+    memory_lent: int
     lost: dict[str, int]
+    """Children killed, retired or dead so far, by reason."""
 
 
 class Studio:
@@ -94,6 +110,8 @@ class Studio:
         self.limits = limits or Limits()
         self._size = children or os.cpu_count() or 1
         self._root = scratch or default_scratch()
+        self._budget = Budget(self.limits.budget or self.limits.memory * self._size)
+        self._inside = self._orders = self._refused = 0
 
     async def __aenter__(self) -> Self:
         if "VIPS_UNLIMITED" in os.environ:
@@ -128,55 +146,83 @@ class Studio:
         return Counters(
             children=len(crew.alive),
             free=crew.free,
-            waiting=crew.waiting,
+            inside=self._inside,
+            orders=self._orders,
+            refused=self._refused,
             busy_seconds=crew.busy_seconds,
+            memory_lent=self._budget.lent,
             lost={str(why): count for why, count in crew.lost.items()},
         )
 
     async def probe(self, source: Path) -> Probe:
-        """What the header says; NotAnImage, DamagedImage."""
-        self._admit()
-        return await self._probe(source)
+        """What the header says; NotAnImage, DamagedImage, Overloaded."""
+        with self._entered():
+            return await self._probe(source)
 
     async def render(self, source: Path, recipes: Sequence[Recipe]) -> Prints:
-        """Every recipe's print, in their order; typed errors, and nothing left behind by them."""
-        self._admit()
-        await self._probe(source)
-        folder = self._scratch.folder()
-        try:
-            return Prints(folder, await self._render(source, folder, recipes))
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+        """Every recipe's print, in their order.
 
-    def _admit(self) -> None:
-        if self._crew.waiting >= self.limits.queue:
-            raise Overloaded
+        Typed errors, and nothing is left behind by them. Who stops waiting stops the work.
+        """
+        with self._entered():
+            probe = await self._probe(source)
+            memory = admit(probe, [settle(recipe) for recipe in recipes], self.limits)
+            async with self._budget.loan(memory.order):
+                todo = plan(probe, recipes, self._crew.free)
+                return await self._carry_out(todo, source, probe)
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """A place in the house: one for each child, and `queue` more."""
+        if self._inside >= self._size + self.limits.queue:
+            self._refused += 1
+            raise Overloaded(retry_after=self._patience())
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+    def _patience(self) -> int:
+        """Seconds until half of those who wait will be done, by what was seen until now."""
+        each = self._crew.busy_seconds / max(1, self._orders)
+        return min(_LONGEST_RETRY, 1 + int(self._inside / 2 * each / self._size))
 
     async def _probe(self, source: Path) -> Probe:
-        replies = await self._ask(ProbeJob(source=str(source)), _PROBE, self.limits.probe_seconds)
+        replies: list[Reply] = []
+        async with self._crew.child(_AT_ONCE) as child:
+            job = ProbeJob(source=str(source))
+            await child.ask(job, self.limits.probe_seconds, replies.append)
         for reply in replies:
             if isinstance(reply, Probed):
                 return reply.probe
         raise RenderCrashed
 
-    async def _render(
-        self, source: Path, folder: Path, recipes: Sequence[Recipe]
-    ) -> list[StoredPrint]:
-        job = RenderJob(source=str(source), folder=str(folder), recipes=tuple(recipes))
-        replies = await self._ask(job, _ORDER, self.limits.seconds)
-        return [_stored(folder, reply) for reply in replies if isinstance(reply, Printed)]
+    async def _carry_out(self, todo: Plan, source: Path, probe: Probe) -> Prints:
+        folder = self._scratch.folder()
+        order = Order(todo, source, folder, self.limits.seconds)
+        try:
+            made = await carry_out(order, self._crew)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._orders += 1
+        return Prints(folder, _spread(todo, [_stored(folder, one) for one in made]), probe)
 
-    async def _ask(self, job: Job, urgency: float, seconds: float) -> list[Reply]:
-        replies: list[Reply] = []
-        async with self._crew.child(urgency) as child:
-            await child.ask(job, seconds, replies.append)
-        return replies
+
+def _spread(todo: Plan, made: Sequence[StoredPrint]) -> list[StoredPrint]:
+    """The parts' prints at all positions where they were asked for."""
+    places = {
+        position: one
+        for part, one in zip(todo.parts, made, strict=True)
+        for position in part.positions
+    }
+    return [places[position] for position in sorted(places)]
 
 
 def _stored(folder: Path, printed: Printed) -> StoredPrint:
     return StoredPrint(
-        path=folder / str(printed.index),
+        path=folder / str(printed.number),
         size=printed.size,
         sha256=printed.sha256,
         width=printed.width,

@@ -1,0 +1,92 @@
+"""Carrying out a plan: one child alone, or one that develops and all that are free to encode."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from models.errors import RenderCrashed
+from pipeline.crew import Crew
+from pipeline.jobs import Developed, DevelopJob, EncodeJob, Printed, RenderJob, Reply
+from pipeline.plan import Plan
+
+_BEGIN = 0.0  # orders begin as they came; steps of a begun one go first, the dearest before all
+
+Heard = Callable[[Reply], None]
+
+
+class Order(NamedTuple):
+    """A plan with all that is needed to carry it out."""
+
+    plan: Plan
+    source: Path
+    folder: Path
+    seconds: float
+
+
+async def carry_out(order: Order, crew: Crew) -> list[Printed]:
+    """A print for every part, in the order of the parts."""
+    prints: dict[int, Printed] = {}
+
+    def heard(reply: Reply) -> None:
+        if isinstance(reply, Printed):
+            prints[reply.number] = reply
+
+    await (_together if order.plan.together else _alone)(order, crew, heard)
+    if set(prints) != set(range(len(order.plan.parts))):
+        raise RenderCrashed  # a child that miscounts its prints is out of its mind
+    return [prints[number] for number in sorted(prints)]
+
+
+async def _alone(order: Order, crew: Crew, heard: Heard) -> None:
+    recipes = tuple(part.recipe for part in order.plan.parts)
+    job = RenderJob(source=str(order.source), folder=str(order.folder), recipes=recipes)
+    async with crew.child(_BEGIN) as child:
+        await child.ask(job, order.seconds, heard)
+
+
+async def _together(order: Order, crew: Crew, heard: Heard) -> None:
+    """Encoding begins with the first developed picture, and the developer joins in at its end."""
+    pixels = order.folder / "pixels"
+    pixels.mkdir()
+    recipes = tuple(part.recipe for part in order.plan.parts)
+    job = DevelopJob(source=str(order.source), folder=str(pixels), recipes=recipes)
+    with _first_of_many():
+        async with asyncio.TaskGroup() as encoders:
+
+            def developed(reply: Reply) -> None:
+                for encode in _encodings(order, reply):
+                    encoders.create_task(_encode(order, crew, encode, heard))
+
+            async with crew.child(_BEGIN) as child:
+                await child.ask(job, order.seconds, developed)
+    shutil.rmtree(pixels)
+
+
+def _encodings(order: Order, reply: Reply) -> Iterator[EncodeJob]:
+    if not isinstance(reply, Developed):
+        return
+    for number in reply.numbers:
+        yield EncodeJob(
+            pixels=str(order.folder / "pixels" / str(reply.numbers[0])),
+            canvas=reply.canvas,
+            output=order.plan.parts[number].recipe.output,
+            folder=str(order.folder),
+            number=number,
+        )
+
+
+async def _encode(order: Order, crew: Crew, job: EncodeJob, heard: Heard) -> None:
+    async with crew.child(-order.plan.parts[job.number].cost) as child:
+        await child.ask(job, order.seconds, heard)
+
+
+@contextmanager
+def _first_of_many() -> Iterator[None]:
+    """One cause is told, not a group: when one step fails the others are only cut short."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
