@@ -119,7 +119,16 @@ def fingerprint(recipe: Recipe) -> str:
 
     Spellings of one request share it; it changes when our defaults do, as the bytes then do.
     """
-    return hashlib.sha256(msgspec.json.encode(settle(recipe), order="sorted")).hexdigest()
+    canonical = msgspec.json.encode(_spelled_out(settle(recipe)), order="sorted")
+    return hashlib.sha256(canonical).hexdigest()
+
+
+def _spelled_out(value: object) -> object:
+    """Every field of every struct: what JSON leaves out depends on identity, not equality."""
+    if not isinstance(value, msgspec.Struct):
+        return value
+    fields = {name: _spelled_out(field) for name, field in msgspec.structs.asdict(value).items()}
+    return {"format": type(value).__struct_config__.tag, **fields}
 
 
 def _icon_resize(recipe: Recipe) -> Resize:

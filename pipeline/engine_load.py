@@ -25,6 +25,7 @@ _LOADERS: Final[dict[str, Callable[..., Any]]] = {
     "heif": pyvips.Image.heifload,
     "tiff": pyvips.Image.tiffload,
 }
+_DISPLAY_P3: Final = 12  # colour primaries in the words of H.273
 _PAGED: Final = ("webp", "gif", "heif", "tiff")
 _ANIMATED: Final = ("webp", "gif")
 
@@ -166,4 +167,6 @@ def _load_heic(original: Original) -> pyvips.Image:
     )
     if profile := image.info.get("icc_profile"):
         picture.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    elif image.info.get("nclx_profile", {}).get("color_primaries") == _DISPLAY_P3:
+        return picture.icc_transform("srgb", input_profile="p3", intent="perceptual")
     return picture

@@ -5,6 +5,7 @@ purpose, because output bytes are compared with sharp's.
 """
 
 import math
+import sys
 from typing import Final, NamedTuple
 
 from models.recipe import Position, Resize
@@ -54,6 +55,7 @@ class Shrink(NamedTuple):
         return min(self)
 
 
+_UNBOUNDED: Final = Size(sys.maxsize, sys.maxsize)
 UNTOUCHED: Final = Shrink(1.0, 1.0)
 
 
@@ -156,6 +158,23 @@ def embed_box(inside: Size, wanted: Size, position: Position) -> Box:
         width,
         height,
     )
+
+
+def outcome(size: Size, resize: Resize, ratio: float | None) -> Size:
+    """The size a settled recipe makes of an upright picture; decoders may round 1 pixel off it."""
+    cut = cut_size(size, ratio)
+    wanted = (resize.width, resize.height)
+    shrink = resolve_shrink(*cut, wanted, resize)
+    whole = scaled_cut((size.width, size.height), shrink, _UNBOUNDED)
+    inside = scaled_cut(cut, shrink, whole)
+    placed = Size(resize.width or inside.width, resize.height or inside.height)
+    match resize.fit:
+        case "cover":
+            inside = Size(*crop_box(inside, placed, resize.position)[2:])
+        case "contain":
+            inside = Size(*embed_box(inside, placed, resize.position)[2:])
+    px, py = resize.padding.px, resize.padding.py
+    return Size(inside.width + 2 * px, inside.height + 2 * py)
 
 
 def _offset(leftover: int, anchor: int, *, odd: int) -> int:
