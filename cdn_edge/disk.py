@@ -3,7 +3,8 @@
 A file holds one body and is named by a hash; what it is stands in an SQLite index beside it. The
 row is the authority: it is committed after its file is in place, and a body is hashed whenever it
 is read back, so that a torn, truncated or foreign file is a miss and never an answer. Nothing
-here is worth an fsync: what a power cut takes is fetched again.
+here is worth an fsync: what a power cut takes is fetched again. Open the index with this SQLite
+only: POSIX locks do not hold between two SQLite libraries in one process.
 """
 
 import contextlib
@@ -38,8 +39,8 @@ CREATE TABLE IF NOT EXISTS purges (
     at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS bookmark (sequence INTEGER NOT NULL);
 """
-_USE_GRAIN = 60
-"""Seconds: a read writes to the index only when its last use is noted longer ago than this."""
+_MOST_USES = 10_000
+"""Reads remembered until the next write; beyond that, who was used last is known less well."""
 _LITTER_AGE = 600
 """Seconds after which a file without a row, or a temporary one, is nobody's work any more."""
 _PURGE_AGE = 3600
@@ -50,32 +51,31 @@ _LAST = "\U0010ffff"
 class Disk:
     """A folder of copies. Every method blocks: call it in a thread. Safe between processes."""
 
-    def __init__(self, folder: Path, limit: int, index: Any) -> None:  # noqa: ANN401  # untyped library
+    def __init__(self, folder: Path, limit: int) -> None:
         self._folder = folder
         self._limit = limit
-        self._index = index
-        self._lock = threading.Lock()
+        # Two connections: a reader never waits for a writer, here or in another process.
+        self._index, self._lock = _open_index(folder), threading.Lock()
+        self._reader, self._reading = _open_index(folder), threading.Lock()
+        self._used: dict[str, int] = {}
 
     def get(self, path: str) -> tuple[Entry, bytes] | None:
         """The copy kept under this path, checked against its hash; a bad one is dropped."""
-        with self._lock:
-            row = self._index.execute(
-                "SELECT name, used, entry FROM copies WHERE path = ?", (path,)
-            ).fetchone()
+        row = self._ask("SELECT name, entry FROM copies WHERE path = ?", path)
         if row is None:
             return None
-        name, used, packed = row
+        name, packed = row
         copy = _read_checked(self._file(name), packed)
         if copy is None:
             self._drop_bad(path, name)
-        else:
-            self._touch(path, used)
+        elif len(self._used) < _MOST_USES:
+            self._used[path] = int(time.time())
         return copy
 
     def ticket(self) -> int:
         """Take one before looking a key up: `put` refuses what was purged since."""
-        with self._lock:
-            return self._ticket()
+        row = self._ask("SELECT seq FROM sqlite_sequence WHERE name = 'purges'")
+        return row[0] if row else 0
 
     def put(self, path: str, entry: Entry, body: bytes, ticket: int) -> bool:
         """Keep this copy unless its path was purged since the ticket; whether it was kept."""
@@ -85,6 +85,7 @@ class Disk:
         with self._temporary(body) as temporary, self._transaction():
             if self._purged_since(ticket, path):
                 return False
+            self._note_uses()
             unneeded = self._make_room(path, len(body))
             self._index.execute(
                 "INSERT INTO copies VALUES (?, ?, ?, ?, ?)",
@@ -105,9 +106,8 @@ class Disk:
 
     def bookmark(self) -> int:
         """The last event every purge up to which is done here; 0 in a new folder."""
-        with self._lock:
-            row = self._index.execute("SELECT max(sequence) FROM bookmark").fetchone()
-        return row[0] or 0
+        row = self._ask("SELECT sequence FROM bookmark")
+        return row[0] if row else 0
 
     def set_bookmark(self, sequence: int) -> None:
         """Remember that every purge up to this event is done here."""
@@ -117,42 +117,40 @@ class Disk:
 
     def weight(self) -> int:
         """Bytes of all bodies kept."""
-        with self._lock:
-            return int(self._index.execute("SELECT bytes FROM total").fetchone()[0])
+        (weight,) = self._ask("SELECT bytes FROM total")
+        return int(weight)
 
     def sweep(self) -> int:
         """Remove files that nobody will ask for: what a killed process left. How many."""
         old = [path for path in self._folder.glob("*/*") if _age(path) > _LITTER_AGE]
-        litter = [path for path in old if not self._is_kept(path.name)]
+        query = "SELECT 1 FROM copies WHERE name = ?"
+        litter = [path for path in old if not self._ask(query, path.name)]
         for path in litter:
             path.unlink(missing_ok=True)
         return len(litter)
 
     def close(self) -> None:
-        """Let go of the index."""
-        with self._lock:
+        """Note what was used lately, and let go of the index."""
+        with contextlib.suppress(sqlite.Error), self._transaction():
+            self._note_uses()
+        with self._lock, self._reading:
             self._index.close()
+            self._reader.close()
 
     def _file(self, name: str) -> Path:
         return self._folder / name[:2] / name
 
-    def _ticket(self) -> int:
-        query = "SELECT seq FROM sqlite_sequence WHERE name = 'purges'"
-        row = self._index.execute(query).fetchone()
-        return row[0] if row else 0
+    def _ask(self, query: str, *values: str) -> Any:  # noqa: ANN401  # a row
+        with self._reading:
+            return self._reader.execute(query, values).fetchone()
 
-    def _is_kept(self, name: str) -> bool:
-        with self._lock:
-            query = "SELECT 1 FROM copies WHERE name = ?"
-            return self._index.execute(query, (name,)).fetchone() is not None
-
-    def _touch(self, path: str, used: int) -> None:
-        now = int(time.time())
-        if now - used < _USE_GRAIN:
-            return
-        # A busy index must not fail a read: the use is noted another time.
-        with contextlib.suppress(sqlite.OperationalError), self._transaction():
-            self._index.execute("UPDATE copies SET used = ? WHERE path = ?", (now, path))
+    def _note_uses(self) -> None:
+        """Reads are noted here and not when they happen: a hit on disk writes nothing."""
+        used, self._used = self._used, {}
+        self._index.executemany(
+            "UPDATE copies SET used = max(used, ?) WHERE path = ?",
+            [(when, path) for path, when in used.items()],
+        )
 
     def _drop_bad(self, path: str, name: str) -> None:
         with self._transaction():
@@ -222,19 +220,18 @@ class Disk:
 
 def open_disk(folder: Path, limit: int) -> Disk:
     """The copies of at most `limit` bytes in this folder; a broken index is begun anew."""
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "new").mkdir(parents=True, exist_ok=True)
     try:
-        return Disk(folder, limit, _open_index(folder))
-    except sqlite.DatabaseError as error:
-        if isinstance(error, sqlite.OperationalError):
-            raise  # busy or not writable: not a reason to throw copies away
+        return Disk(folder, limit)
+    except sqlite.OperationalError:
+        raise  # busy or not writable: not a reason to throw copies away
+    except sqlite.DatabaseError:
         shutil.rmtree(folder)
-        folder.mkdir()
-        return Disk(folder, limit, _open_index(folder))
+        (folder / "new").mkdir(parents=True)
+        return Disk(folder, limit)
 
 
 def _open_index(folder: Path) -> Any:  # noqa: ANN401  # untyped library
-    (folder / "new").mkdir(exist_ok=True)
     index = sqlite.connect(
         folder / "index.db", timeout=5, isolation_level=None, check_same_thread=False
     )

@@ -1,16 +1,18 @@
 """The edge as a whole: what it remembers, what it forgets, and what it does when others fail."""
 
 import asyncio
+import os
 import random
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pysqlite3 import dbapi2 as sqlite
 
 from cdn_edge.app import Edge
 from cdn_edge.cache import Cache, open_cache
@@ -382,6 +384,58 @@ async def change(shelf: Shelf, worlds: list[Reader], chance: random.Random) -> N
         assert (await get(world.edge, PATH)).body == b"14"
 
 
+async def test_a_copy_read_back_while_the_disk_is_being_purged_does_not_stay(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    shelf.put(KEY, b"old")
+    async with opened(shelf, tmp_path) as (edge, _):
+        await get(edge, PATH)
+    shelf.put(KEY, b"new")
+    async with opened(shelf, tmp_path) as (edge, _):
+        with busy_index(tmp_path):
+            purge = asyncio.create_task(edge.forget(BUCKET, KEY))
+            await asyncio.sleep(0.02)
+            assert (await get(edge, PATH)).body == b"old", "the purge is not done yet"
+        await purge
+        assert (await get(edge, PATH)).body == b"new"
+
+
+async def test_a_slow_read_of_the_disk_that_outlives_a_purge_is_not_kept(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    shelf.put(KEY, b"old")
+    async with opened(shelf, tmp_path) as (edge, _):
+        await get(edge, PATH)
+    shelf.put(KEY, b"new")
+    async with opened(shelf, tmp_path) as (edge, _):
+        pipe = make_slow(tmp_path)
+        with busy_index(tmp_path):
+            purge = asyncio.create_task(edge.forget(BUCKET, KEY))
+            await asyncio.sleep(0.02)
+            reader = asyncio.create_task(get(edge, PATH))
+            slow = await other_end(pipe)
+        await purge
+        os.write(slow, b"old")
+        os.close(slow)
+        assert (await reader).body == b"old"
+        assert (await get(edge, PATH)).body == b"new"
+
+
+async def test_a_purge_empties_memory_even_when_the_disk_fails(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    shelf.put(KEY, b"old")
+    async with opened(shelf, tmp_path) as (edge, cache):
+        await get(edge, PATH)
+        assert (await get(edge, f"/{BUCKET}/b-1x1.webp")).status == 404
+        for key in (KEY, "b-1x1.webp"):
+            shelf.put(key, b"new")
+            close_index(cache)
+            with pytest.raises(Exception, match="closed"):
+                await edge.forget(BUCKET, key)
+            assert (await get(edge, f"/{BUCKET}/{key}")).body == b"new"
+
+
 # Trust
 
 
@@ -479,12 +533,24 @@ async def test_a_damaged_copy_is_fetched_again(shelf: Shelf, tmp_path: Path) -> 
 async def test_a_disk_that_fails_costs_speed_and_nothing_else(shelf: Shelf, tmp_path: Path) -> None:
     shelf.put(KEY, b"picture")
     async with opened(shelf, tmp_path) as (edge, cache):
-        assert cache._disk  # noqa: SLF001  # its index is closed under it
-        cache._disk.close()  # noqa: SLF001
+        close_index(cache)
         assert (await get(edge, PATH)).body == b"picture"
         assert (await get(edge, PATH)).headers["cache-status"] == "calotype; hit; detail=memory"
-        with pytest.raises(Exception, match="closed"):
-            await edge.forget(BUCKET, KEY)
+
+
+async def test_a_disk_that_others_keep_busy_holds_up_no_reader(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    shelf.put(KEY, b"picture")
+    shelf.put("b-1x1.webp", b"other")
+    async with opened(shelf, tmp_path) as (edge, _):
+        await get(edge, PATH)
+    async with opened(shelf, tmp_path) as (edge, cache):
+        with busy_index(tmp_path):
+            async with asyncio.timeout(1):
+                assert (await get(edge, f"/{BUCKET}/b-1x1.webp")).body == b"other"
+                assert "detail=disk" in (await get(edge, PATH)).headers["cache-status"]
+        await cache.settle()
 
 
 async def test_the_bookmark_is_kept_with_the_copies(shelf: Shelf, tmp_path: Path) -> None:
@@ -526,6 +592,38 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110  # the condition is about others' counters
             await asyncio.sleep(0.001)
+
+
+@contextmanager
+def busy_index(folder: Path) -> Iterator[None]:
+    """Another process writes to the index and takes its time."""
+    with closing(sqlite.connect(folder / "index.db", isolation_level=None)) as index:
+        index.execute("BEGIN IMMEDIATE")
+        yield
+        index.execute("ROLLBACK")
+
+
+def make_slow(folder: Path) -> Path:
+    """The one copy on disk becomes a pipe: its reader waits until somebody writes."""
+    (file,) = folder.glob("*/*")
+    file.unlink()
+    os.mkfifo(file)
+    return file
+
+
+async def other_end(pipe: Path) -> int:
+    """The end to write to, as soon as somebody reads."""
+    async with asyncio.timeout(5):
+        while True:
+            with suppress(OSError):
+                return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            await asyncio.sleep(0.001)
+
+
+def close_index(cache: Cache) -> None:
+    """A disk on which nothing works any more."""
+    assert cache._disk  # noqa: SLF001
+    cache._disk.close()  # noqa: SLF001
 
 
 def spoil(folder: Path) -> None:

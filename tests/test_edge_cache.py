@@ -2,19 +2,20 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from pysqlite3 import dbapi2 as sqlite
 
 from cdn_edge.absences import Absences
 from cdn_edge.disk import Disk, open_disk
@@ -335,9 +336,8 @@ def test_a_broken_index_is_begun_anew(folder: Path, junk: bytes) -> None:
 
 def test_an_entry_that_another_version_wrote_is_a_miss(disk: Disk, folder: Path) -> None:
     keep(disk, "/b/a", b"x")
-    with sqlite3.connect(folder / "index.db") as index:
+    with closing(sqlite.connect(folder / "index.db", isolation_level=None)) as index:
         index.execute("UPDATE copies SET entry = ?", (b'{"color":"red"}',))
-    index.close()
     assert disk.get("/b/a") is None
     assert keep(disk, "/b/a", b"x")
 
