@@ -228,6 +228,8 @@ def test_only_loopback_can_be_opened_for_tests_and_only_the_pair_named() -> None
     assert not may_connect(egress, IPv4Address("127.0.0.1"), 80)
     assert not may_connect(egress, IPv4Address("127.0.0.2"), 8080)
     assert not may_connect(egress, IPv6Address("::ffff:127.0.0.1"), 8080)
+    assert not may_connect(egress, IPv4Address(PUBLIC_4), 8080)
+    assert may_connect(egress, IPv4Address(PUBLIC_4), 443)
     assert Egress().allow == frozenset()
 
 
