@@ -20,6 +20,15 @@ T = TypeVar("T")
 # from 3.7.0 to 3.51.2 (sqlite.org/wal.html#walresetbug).
 OLDEST_SQLITE = (3, 51, 3)
 
+# Without these, libpq waits for a silent server until the kernel gives up: minutes to hours.
+_PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
 _LOST = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
 
 
@@ -51,13 +60,16 @@ class Database:
     ) -> T:
         """Run `work(session, ...)` and commit, or roll back when it raises.
 
-        Once begun it is finished, even if the caller is cancelled: a commit cannot be half known.
-        Raises Unavailable when the database is away.
+        Once begun it is finished and announced, even if the caller is cancelled: a commit cannot
+        be half known. Raises Unavailable when the database is away.
         """
-        future = asyncio.get_running_loop().run_in_executor(
-            self._writers, _transaction, self._write, lambda session: work(session, *args, **kwargs)
+        whole = self._run(lambda session: work(session, *args, **kwargs))
+        return await asyncio.shield(asyncio.create_task(whole))
+
+    async def _run(self, work: Callable[[Session], T]) -> T:
+        result, announced = await asyncio.get_running_loop().run_in_executor(
+            self._writers, _transaction, self._write, work
         )
-        result, announced = await asyncio.shield(future)
         if announced:
             for listener in self._listeners:
                 listener(announced)
@@ -100,7 +112,12 @@ def open_postgres(url: str, pool: int) -> Database:
     address = url.replace("postgres://", "postgresql://", 1)
     address = address.replace("postgresql://", "postgresql+psycopg://", 1)
     engine = create_engine(
-        address, pool_size=pool, max_overflow=0, pool_timeout=10, pool_pre_ping=True
+        address,
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        connect_args=_PATIENCE,
     )
     return Database(engine, engine, writers=pool, readers=pool)
 
