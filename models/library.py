@@ -88,6 +88,8 @@ def find_tombstone(session: Session, image_id: str) -> Shelf | None:
 
 
 def drop_image(session: Session, image_id: str) -> None:
-    """Remove the rows of a tombstone whose objects are gone."""
+    """Remove the rows of a tombstone whose objects are gone; nothing when it is none."""
+    if find_tombstone(session, image_id) is None:
+        return
     session.exec(delete(Variant).where(col(Variant.image_id) == image_id))
-    session.exec(delete(Image).where(col(Image.id) == image_id, col(Image.state) == "deleted"))
+    session.exec(delete(Image).where(col(Image.id) == image_id))
