@@ -145,7 +145,9 @@ class Child:
         return reply
 
     def _ended(self) -> bool:
-        return bool(select.select([self._pidfd], [], [], 0)[0])
+        asked = select.poll()  # not select(), which knows no file above number 1023
+        asked.register(self._pidfd, select.POLLIN)
+        return bool(asked.poll(0))
 
     def _bury(self) -> None:
         """The process has ended: take its body from the system and tell who waits."""
