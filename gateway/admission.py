@@ -17,7 +17,7 @@ class Door:
     async def entered(self, content_length: str | None) -> AsyncIterator[None]:
         """Be inside while the block runs. Raises TooLarge or Overloaded at once."""
         if content_length and content_length.isdigit() and int(content_length) > self._largest:
-            raise TooLarge(f"The request is larger than {self._largest} bytes.")
+            raise TooLarge(f"The request is larger than the {self._largest} bytes allowed.")
         if not self._free:
             raise Overloaded
         self._free -= 1

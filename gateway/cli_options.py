@@ -55,7 +55,9 @@ def say_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows))
         return
-    table = Table(*(rows[0] if rows else ["nothing yet"]))
+    table = Table(show_edge=False)
+    for name in rows[0] if rows else ["nothing yet"]:
+        table.add_column(name, no_wrap=name == "id", overflow="fold")  # an id is for copying
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
     Console().print(table)
