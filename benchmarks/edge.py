@@ -10,6 +10,7 @@ medians over the rounds. Prints a table, then one JSON line per row.
 import argparse
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -73,6 +74,9 @@ class Figure(NamedTuple):
     per_cpu: float
 
 
+Round = dict[str, Figure]
+
+
 def _entry(body: bytes, path: str) -> Entry:
     digest = hashlib.sha256(body).hexdigest()
     return Entry(
@@ -102,28 +106,29 @@ def edge() -> Edge:
 
 
 def bare() -> App:
-    """The least that granian can do: one body, two headers, nothing looked at."""
-    body = _one_body()
-    headers = [("content-type", "image/webp"), ("content-length", str(len(body)))]
+    """The least that granian can do: the same bodies in turn, two headers, nothing looked at."""
+    bodies = itertools.cycle(_bodies())
+    headers = [("content-type", "image/webp"), ("content-length", str(len(next(bodies))))]
 
     async def app(_: Scope, proto: HTTPProtocol) -> None:
-        proto.response_bytes(200, headers, body)
+        proto.response_bytes(200, headers, next(bodies))
 
     return app
 
 
 def dressed() -> App:
     """The same with the headers that the edge sends."""
-    copy = Copy(_entry(_one_body(), ""), _one_body())
+    copies = itertools.cycle([Copy(_entry(body, ""), body) for body in _bodies()])
 
     async def app(_: Scope, proto: HTTPProtocol) -> None:
+        copy = next(copies)
         proto.response_bytes(200, copy.headers, copy.body)
 
     return app
 
 
-def _one_body() -> bytes:
-    return next(Path(os.environ[FOLDER]).glob(f"{BUCKET}/0-*.webp")).read_bytes()
+def _bodies() -> list[bytes]:
+    return [path.read_bytes() for path in Path(os.environ[FOLDER], BUCKET).iterdir()]
 
 
 @contextlib.contextmanager
@@ -162,7 +167,7 @@ def servers(folder: Path) -> Iterator[list[Row]]:
         nginx = ("nginx", "-c", str(folder / "nginx.conf"))
         rows = [Row("nginx", port, stack.enter_context(running(*nginx, port=port)))]
         for name, factory in (
-            ("granian, bare", "bare"),
+            ("granian", "bare"),
             ("granian, our headers", "dressed"),
             ("edge", "edge"),
         ):
@@ -214,8 +219,8 @@ def _latency(text: str, percent: int) -> float:
     return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]] if found else 0.0
 
 
-def measure(kilobytes: int, keys: int, seconds: float, rounds: int) -> dict[str, Figure]:
-    """Medians by row for bodies of this size."""
+def measure(kilobytes: int, keys: int, seconds: float, rounds: int) -> list[Round]:
+    """Every round's figures by row, for bodies of this size."""
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
         (folder / BUCKET).mkdir()
@@ -227,37 +232,33 @@ def measure(kilobytes: int, keys: int, seconds: float, rounds: int) -> dict[str,
         with servers(folder) as rows:
             for row in rows:
                 ask(row, script, 1)
-            runs = [{row.name: ask(row, script, seconds) for row in rows} for _ in range(rounds)]
-    return {row.name: _median([run[row.name] for run in runs]) for row in rows}
+            return [{row.name: ask(row, script, seconds) for row in rows} for _ in range(rounds)]
 
 
-def _median(figures: list[Figure]) -> Figure:
-    return Figure(*(statistics.median(column) for column in zip(*figures, strict=True)))
-
-
-def report(kilobytes: int, figures: dict[str, Figure]) -> list[dict[str, object]]:
-    """Print the table; the same as JSON values."""
-    print(
-        f"\nhits of {kilobytes} KB     req/s  p50 ms  p99 ms  req/cpu-s |  req/s x nginx  x bare |",
-        end="",
+def _median(rounds: list[Round], row: str, column: str, over: str | None = None) -> float:
+    """Of a column, or of its ratio to another row within each round."""
+    return statistics.median(
+        getattr(figures[row], column) / (getattr(figures[over], column) if over else 1)
+        for figures in rounds
     )
-    print("  req/cpu-s x nginx  x bare")
-    nginx, bare_one = figures["nginx"], figures["granian, bare"]
+
+
+def report(kilobytes: int, rounds: list[Round]) -> list[dict[str, object]]:
+    """Print the table; the same as JSON values."""
+    print(f"\nhits of {kilobytes} KB     req/s  p50 ms  p99 ms  req/cpu-s", end="")
+    print(" | req/s: x nginx  x bare | req/cpu-s: x nginx  x bare")
     values: list[dict[str, object]] = []
-    for name, one in figures.items():
+    for name in rounds[0]:
+        facts = {column: round(_median(rounds, name, column), 2) for column in Figure._fields}
         ratios = {
-            "toNginx": one.rate / nginx.rate,
-            "toBare": one.rate / bare_one.rate,
-            "cpuToNginx": one.per_cpu / nginx.per_cpu,
-            "cpuToBare": one.per_cpu / bare_one.per_cpu,
+            f"{column}_to_{over}": round(_median(rounds, name, column, over), 3)
+            for column in ("rate", "per_cpu")
+            for over in ("nginx", "granian")
         }
-        print(
-            f"{name:20} {one.rate:8.0f} {one.p50:7.2f} {one.p99:7.2f} {one.per_cpu:10.0f} |", end=""
-        )
-        print("{:15.2f} {:7.2f} | {:18.2f} {:7.2f}".format(*ratios.values()))
-        rounded = {key: round(value, 3) for key, value in ratios.items()}
-        facts = {"benchmark": "edge-hit", "kilobytes": kilobytes, "server": name}
-        values.append({**facts, **one._asdict(), **rounded})
+        print("{:22}{:8.0f}{:8.2f}{:8.2f}{:11.0f} |".format(name, *facts.values()), end="")
+        print("{:15.2f}{:8.2f} |{:19.2f}{:8.2f}".format(*ratios.values()))
+        about = {"benchmark": "edge-hit", "kilobytes": kilobytes, "server": name}
+        values.append({**about, **facts, **ratios})
     return values
 
 
@@ -271,8 +272,8 @@ def main() -> None:
     asked = parser.parse_args()
     lines: list[dict[str, object]] = []
     for kilobytes in asked.sizes:
-        figures = measure(kilobytes, asked.keys, asked.seconds, asked.rounds)
-        lines += report(kilobytes, figures)
+        rounds = measure(kilobytes, asked.keys, asked.seconds, asked.rounds)
+        lines += report(kilobytes, rounds)
     print()
     for line in lines:
         print(json.dumps(line))

@@ -58,6 +58,7 @@ class Disk:
         self._index, self._lock = _open_index(folder), threading.Lock()
         self._reader, self._reading = _open_index(folder), threading.Lock()
         self._used: dict[str, int] = {}
+        self._closing = False
 
     def get(self, path: str) -> tuple[Entry, bytes] | None:
         """The copy kept under this path, checked against its hash; a bad one is dropped."""
@@ -122,20 +123,29 @@ class Disk:
 
     def sweep(self) -> int:
         """Remove files that nobody will ask for: what a killed process left. How many."""
-        old = [path for path in self._folder.glob("*/*") if _age(path) > _LITTER_AGE]
-        query = "SELECT 1 FROM copies WHERE name = ?"
-        litter = [path for path in old if not self._ask(query, path.name)]
-        for path in litter:
-            path.unlink(missing_ok=True)
-        return len(litter)
+        removed = 0
+        for path in self._folder.glob("*/*"):
+            if self._closing:
+                break
+            if _age(path) > _LITTER_AGE and not self._is_kept(path.name):
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def stop(self) -> None:
+        """Let a sweep that is under way end early."""
+        self._closing = True
 
     def close(self) -> None:
-        """Note what was used lately, and let go of the index."""
+        """Note what was used lately, and let go of the index. Nothing may be under way."""
         with contextlib.suppress(sqlite.Error), self._transaction():
             self._note_uses()
         with self._lock, self._reading:
             self._index.close()
             self._reader.close()
+
+    def _is_kept(self, name: str) -> bool:
+        return self._ask("SELECT 1 FROM copies WHERE name = ?", name) is not None
 
     def _file(self, name: str) -> Path:
         return self._folder / name[:2] / name

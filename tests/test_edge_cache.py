@@ -94,8 +94,8 @@ def test_what_was_let_go_a_moment_ago_and_comes_back_is_taken_for_hot() -> None:
 
 
 def test_a_put_is_quick_even_when_everything_is_hot() -> None:
-    memory: Memory[int] = Memory(200_000)
-    for number in range(200_000):
+    memory: Memory[int] = Memory(50_000)
+    for number in range(50_000):
         memory.put(str(number), 1, 1)
         for _ in range(3):
             memory.get(str(number))
@@ -103,7 +103,7 @@ def test_a_put_is_quick_even_when_everything_is_hot() -> None:
     began = time.perf_counter()
     for number in range(20):
         memory.put(f"next-{number}", 1, 1)
-    assert (time.perf_counter() - began) / 20 < 0.02
+    assert (time.perf_counter() - began) / 20 < 0.005
 
 
 def test_absences_fade_and_are_bounded() -> None:
