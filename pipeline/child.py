@@ -13,6 +13,7 @@ from models.errors import Overloaded, RenderCrashed, RenderOutOfMemory, ServiceE
 from pipeline import engine
 from pipeline.confine import allow_job, allow_step, confine, die_with, resident
 from pipeline.jobs import (
+    Begun,
     Birth,
     Developed,
     DevelopJob,
@@ -51,6 +52,7 @@ def serve(inbox: Iterator[bytes], say: Say) -> None:
     confine(birth.limits)
     say(Ready())
     for line in inbox:
+        say(Begun())
         allow_job(birth.limits.seconds)
         say(_work(line, birth.limits, say))
         allow_step(0)

@@ -25,10 +25,9 @@ from models.errors import (
     RenderCrashed,
     RenderOutOfMemory,
     RenderTimedOut,
-    ServiceError,
     revived,
 )
-from pipeline.jobs import Birth, Failed, Finished, Job, Reply, read_reply, write
+from pipeline.jobs import Begun, Birth, Failed, Finished, Job, Reply, read_reply, write
 from pipeline.limits import Limits
 
 Reason = Literal["crashed", "timed out", "out of memory", "abandoned", "retired", "closed"]
@@ -55,11 +54,16 @@ def environment(home: Path, parent: Mapping[str, str]) -> dict[str, str]:
     return kept | _FIXED_ENVIRONMENT | {"HOME": str(home), "PYTHONPATH": paths}
 
 
+class NeverBegun(Exception):
+    """The child was dead before it had the job: another one can do it."""
+
+
 class Child:
     """A process that does one job at a time, until it is killed."""
 
     def __init__(self, process: subprocess.Popen[bytes], diary: Path) -> None:
         self.pid = process.pid
+        self.begun = False
         self.jobs = 0
         self.resident = 0
         self.killed: Reason | None = None
@@ -85,17 +89,17 @@ class Child:
             await self._hear()
 
     async def ask(self, job: Job, seconds: float, heard: Callable[[Reply], None]) -> None:
-        """Have `job` done, and give its replies to `heard`; typed errors.
+        """Have `job` done, and give its replies to `heard`; typed errors, or NeverBegun.
 
         However this ends but well or with the child's own word, the child is dead after it: nobody
         is left to write into the job's folder.
         """
         why: Reason | None = "abandoned"
+        self.begun = False
         try:
             async with asyncio.timeout(seconds):
                 await self._send(job)
-                while not isinstance(reply := await self._hear(), Finished | Failed):
-                    heard(reply)
+                last = await self._follow(heard)
             why = None
         except TimeoutError:
             why = "timed out"
@@ -107,7 +111,16 @@ class Child:
             if why:
                 self.kill(why)
                 await asyncio.wait([self.gone])
-        self._settle(reply)
+        self._settle(last)
+
+    async def _follow(self, heard: Callable[[Reply], None]) -> Finished | Failed:
+        while not isinstance(reply := await self._hear(), Finished | Failed):
+            if isinstance(reply, Begun):
+                self.begun = True
+            else:
+                heard(reply)
+        self.begun = False
+        return reply
 
     def kill(self, why: Reason) -> None:
         """End it now, whatever it does."""
@@ -125,9 +138,12 @@ class Child:
             self.kill("retired")  # nobody knows what state that left behind
         raise error
 
-    async def _autopsy(self) -> ServiceError:
+    async def _autopsy(self) -> Exception:
         """The named cause of a death."""
         self.kill("crashed")
+        if not self.begun:
+            await self.gone
+            return NeverBegun()
         if -await self.gone in _OUT_OF_TIME:
             return RenderTimedOut()
         return RenderOutOfMemory() if "allocat" in self.last_words else RenderCrashed()

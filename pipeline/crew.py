@@ -5,12 +5,13 @@ import heapq
 import itertools
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from models.errors import Unavailable
-from pipeline.children import Child, Reason, bear
+from pipeline.children import Child, NeverBegun, Reason, bear
+from pipeline.jobs import Job, Reply
 from pipeline.limits import Limits
 
 _RETRY_SECONDS = 0.5
@@ -66,9 +67,17 @@ class Crew:
         """How many children have nothing to do."""
         return sum(child.alive for child in self._idle)
 
+    async def ask(
+        self, urgency: float, job: Job, seconds: float, heard: Callable[[Reply], None]
+    ) -> None:
+        """Have a child do `job`; the lowest `urgency` is served first, equals in their order."""
+        while True:
+            async with self._child(urgency) as child:
+                with suppress(NeverBegun):
+                    return await child.ask(job, seconds, heard)
+
     @asynccontextmanager
-    async def child(self, urgency: float) -> AsyncIterator[Child]:
-        """A child for one job; the lowest `urgency` is served first, equals in their order."""
+    async def _child(self, urgency: float) -> AsyncIterator[Child]:
         child = await self._turn(urgency)
         started = time.monotonic()
         try:

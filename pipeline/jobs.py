@@ -56,6 +56,10 @@ class Ready(Wire, frozen=True, tag=True):
     """The child can take a job."""
 
 
+class Begun(Wire, frozen=True, tag=True):
+    """The job has arrived; a child that dies without this word did not die of the job."""
+
+
 class Probed(Wire, frozen=True, tag=True):
     """The answer to a ProbeJob."""
 
@@ -97,7 +101,7 @@ class Failed(Wire, frozen=True, tag=True):
 
 
 Job = ProbeJob | RenderJob | DevelopJob | EncodeJob
-Reply = Ready | Probed | Developed | Printed | Finished | Failed
+Reply = Ready | Begun | Probed | Developed | Printed | Finished | Failed
 
 write = msgspec.json.Encoder().encode
 read_job = msgspec.json.Decoder(Birth | Job).decode

@@ -43,8 +43,7 @@ async def carry_out(order: Order, crew: Crew) -> list[Printed]:
 async def _alone(order: Order, crew: Crew, heard: Heard) -> None:
     recipes = tuple(part.recipe for part in order.plan.parts)
     job = RenderJob(source=str(order.source), folder=str(order.folder), recipes=recipes)
-    async with crew.child(_BEGIN) as child:
-        await child.ask(job, order.seconds, heard)
+    await crew.ask(_BEGIN, job, order.seconds, heard)
 
 
 async def _together(order: Order, crew: Crew, heard: Heard) -> None:
@@ -60,8 +59,7 @@ async def _together(order: Order, crew: Crew, heard: Heard) -> None:
                 for encode in _encodings(order, reply):
                     encoders.create_task(_encode(order, crew, encode, heard))
 
-            async with crew.child(_BEGIN) as child:
-                await child.ask(job, order.seconds, developed)
+            await crew.ask(_BEGIN, job, order.seconds, developed)
     shutil.rmtree(pixels)
 
 
@@ -79,8 +77,7 @@ def _encodings(order: Order, reply: Reply) -> Iterator[EncodeJob]:
 
 
 async def _encode(order: Order, crew: Crew, job: EncodeJob, heard: Heard) -> None:
-    async with crew.child(-order.plan.parts[job.number].cost) as child:
-        await child.ask(job, order.seconds, heard)
+    await crew.ask(-order.plan.parts[job.number].cost, job, order.seconds, heard)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from models.recipe import Recipe, settle
 from models.wire import Wire
 from pipeline.admission import admit
 from pipeline.budget import Budget
+from pipeline.children import Child
 from pipeline.crew import Crew
 from pipeline.jobs import Printed, Probed, ProbeJob, Reply
 from pipeline.limits import Limits
@@ -140,6 +141,11 @@ class Studio:
         return self._scratch.home
 
     @property
+    def children(self) -> Sequence[Child]:
+        """The living children, for who wants to look at them."""
+        return self._crew.alive
+
+    @property
     def counters(self) -> Counters:
         """A snapshot for the metrics."""
         crew = self._crew
@@ -190,9 +196,8 @@ class Studio:
 
     async def _probe(self, source: Path) -> Probe:
         replies: list[Reply] = []
-        async with self._crew.child(_AT_ONCE) as child:
-            job = ProbeJob(source=str(source))
-            await child.ask(job, self.limits.probe_seconds, replies.append)
+        job = ProbeJob(source=str(source))
+        await self._crew.ask(_AT_ONCE, job, self.limits.probe_seconds, replies.append)
         for reply in replies:
             if isinstance(reply, Probed):
                 return reply.probe
