@@ -69,9 +69,7 @@ class Reconciler:
             return 0
         needed = await self._database.read(pending_staging_keys)
         litter = [key for key in found if key.partition("#")[0] not in needed]
-        await self._storage.delete(key for key in litter if "#" not in key)
-        for key in litter:
-            await self._storage.remove_litter(key)
+        await self._storage.delete(litter)
         return len(litter)
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
+from uuid import uuid4
 
 import obstore
 from obstore.exceptions import BaseError
@@ -59,18 +60,26 @@ class Storage:
 
     async def put(self, key: str, data: bytes | Path) -> None:
         """Keep `data`, bytes or the content of a file, under `key`."""
-        with _typed(key):
+        with _available():
             await obstore.put_async(self._store, key, data)
         await self._sync(key)
 
     @contextlib.asynccontextmanager
     async def writer(self, key: str) -> AsyncIterator[Sink]:
         """A sink that becomes the object when the block ends, and nothing when it raises."""
-        with _typed(key):
-            async with obstore.open_writer_async(
-                self._store, key, buffer_size=self._buffer, max_concurrency=2
-            ) as sink:
-                yield sink
+        store = obstore.open_writer_async(
+            self._store, key, buffer_size=self._buffer, max_concurrency=2
+        )
+        with _available():
+            sink = await store.__aenter__()
+        try:
+            yield _Sink(sink)
+        except BaseException as error:
+            with contextlib.suppress(BaseError, OSError):
+                await store.__aexit__(type(error), error, error.__traceback__)
+            raise
+        with _available():
+            await store.__aexit__(None, None, None)
         await self._sync(key)
 
     async def get(self, key: str) -> bytes:
@@ -88,7 +97,7 @@ class Storage:
                 raise MissingObject(key)
             yield path
             return
-        path = scratch / key.replace("/", "_")
+        path = scratch / uuid4().hex
         try:
             await self._download(key, path)
             yield path
@@ -103,8 +112,11 @@ class Storage:
                     file.write(chunk)
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects; one that is not there is as good as deleted."""
+        """Delete objects and leftovers; one that is not there is as good as deleted."""
         for key in keys:
+            if self._folder is not None and _LITTER.search(key):
+                await asyncio.to_thread((self._folder / key).unlink, missing_ok=True)
+                continue
             with contextlib.suppress(MissingObject), _typed(key):
                 await obstore.delete_async(self._store, key)
 
@@ -118,7 +130,7 @@ class Storage:
 
     async def list_under(self, prefix: str) -> AsyncIterator[Stored]:
         """Every object below `prefix/`, and the store's own leftovers of broken writes."""
-        with _typed(prefix):
+        with _available():
             async for page in obstore.list(self._store, f"{prefix}/"):
                 for meta in page:
                     yield Stored(meta["path"], meta["size"], meta["last_modified"].timestamp())
@@ -126,28 +138,42 @@ class Storage:
             for stored in await asyncio.to_thread(_litter, self._folder, prefix):
                 yield stored
 
-    async def remove_litter(self, key: str) -> None:
-        """Delete a leftover that a listing named and the store itself does not know."""
-        if self._folder is not None and _LITTER.search(key):
-            await asyncio.to_thread((self._folder / key).unlink, missing_ok=True)
-
     async def check(self) -> None:
-        """Raise Unavailable unless the store answers."""
-        with _typed("check"), contextlib.suppress(FileNotFoundError):
-            await obstore.head_async(self._store, "check")
+        """Raise Unavailable unless the store answers, and the bucket is there."""
+        with _available():
+            async for _ in obstore.list(self._store, "check/", chunk_size=1):
+                return
 
     async def _sync(self, key: str) -> None:
         if self._folder is not None:
             await asyncio.to_thread(_sync_file_and_folders, self._folder, self._folder / key)
 
 
+class _Sink:
+    """The store's own sink, with our name for its failures."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    async def write(self, chunk: bytes) -> None:
+        with _available():
+            await self._sink.write(chunk)
+
+
 @contextlib.contextmanager
 def _typed(key: str) -> Iterator[None]:
+    with _available():
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise MissingObject(key) from error
+
+
+@contextlib.contextmanager
+def _available() -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError as error:
-        raise MissingObject(key) from error
-    except BaseError as error:
+    except (BaseError, OSError) as error:
         raise Unavailable("The object storage is not available right now.") from error
 
 
