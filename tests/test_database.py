@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -75,8 +74,8 @@ async def test_a_broken_rule_of_the_schema_undoes_the_function(database: Databas
 
 async def test_a_caller_that_goes_away_leaves_a_whole_transaction(database: Database) -> None:
     begun, may_end = threading.Event(), threading.Event()
-    heard: list[Any] = []
-    database.on_announced(heard.extend)
+    heard: asyncio.Queue[Outbox] = asyncio.Queue()
+    database.on_announced(lambda rows: [heard.put_nowait(row) for row in rows])
 
     def slowly(session: Session) -> None:
         add(session, "one")
@@ -92,22 +91,10 @@ async def test_a_caller_that_goes_away_leaves_a_whole_transaction(database: Data
     with pytest.raises(asyncio.CancelledError):
         await call
     may_end.set()
-    await _until(lambda: _committed(database, 2))
-    await _until(lambda: _true(bool(heard)))
-
-
-async def _committed(database: Database, count: int) -> bool:
-    return len(await database.read(names)) == count
-
-
-async def _true(value: object) -> bool:  # noqa: RUF029 a condition that needs no waiting
-    return bool(value)
-
-
-async def _until(condition: Any) -> None:
     async with asyncio.timeout(5):
-        while not await condition():
-            await asyncio.sleep(0.01)
+        row = await heard.get()
+    assert row.subject == purge_subject("one")
+    assert await database.read(names) == ["one", "two"]
 
 
 async def test_announcements_are_heard_after_the_commit_and_only_then(database: Database) -> None:
