@@ -50,13 +50,16 @@ class Memory(Generic[T]):
 
     def put(self, key: str, value: T, weight: int) -> None:
         """Keep this, and let go of whatever must make room; too heavy a value is not kept."""
-        self.drop(key)
+        old = self._take(key) if key in self._slots else None
         if weight > self.limit:
             return
         while self.weight + weight > self.limit:
             self._evict()
-        small = self._ghosts.pop(hash(key), self) is self
-        self._add(key, _Slot(value, weight, small=small))
+        known = self._ghosts.pop(hash(key), self) is None
+        slot = _Slot(value, weight, small=not known)
+        if old is not None:
+            slot.small, slot.hits = old.small, old.hits
+        self._add(key, slot)
 
     def drop(self, key: str) -> None:
         """Forget this key."""

@@ -140,8 +140,8 @@ async def get(edge: Edge, path: str, *lines: tuple[str, str], method: str = "GET
 class Served:
     """An edge under granian in a thread of its own."""
 
-    def __init__(self, shelf: Shelf, edge: Edge, cache: Cache) -> None:
-        self.shelf, self.edge, self.cache = shelf, edge, cache
+    def __init__(self, shelf: Shelf, edge: Edge, cache: Cache, patience: float = 10) -> None:
+        self.shelf, self.edge, self.cache, self._patience = shelf, edge, cache, patience
         self.port = free_port()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run)
@@ -162,7 +162,7 @@ class Served:
         self._loop.close()
 
     async def _serve(self) -> None:
-        self._server = edge_server(self.edge, "127.0.0.1", self.port)
+        self._server = edge_server(self.edge, "127.0.0.1", self.port, patience=self._patience)
         await self._server.serve()
         await self.cache.close()
 
@@ -214,9 +214,9 @@ def make_edge(
 
 
 @contextlib.contextmanager
-def serve(folder: Path | None = None, **limits: float) -> Iterator[Served]:
+def serve(folder: Path | None = None, patience: float = 10, **limits: float) -> Iterator[Served]:
     shelf = Shelf()
     edge, cache = make_edge(shelf, folder, **limits)
     edge.trust()
-    with Served(shelf, edge, cache) as served:
+    with Served(shelf, edge, cache, patience) as served:
         yield served

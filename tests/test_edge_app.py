@@ -578,6 +578,24 @@ def test_a_reader_who_hangs_up_harms_nobody() -> None:
         assert len(served.shelf.fetches) == 1
 
 
+def test_connections_on_which_nothing_arrives_are_closed() -> None:
+    beginnings = [
+        b"",
+        b"G",
+        b"GET / HTTP/1.1\r\nHo",
+        f"GET {PATH} HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    ]
+    with serve(patience=0.5) as served:
+        served.shelf.put(KEY, b"picture")
+        links = [socket.create_connection(("127.0.0.1", served.port), 5) for _ in range(40)]
+        for number, link in enumerate(links):
+            link.sendall(beginnings[number % len(beginnings)])
+        assert served.ask(PATH).body == b"picture"
+        for link in links:
+            assert b"".join(iter(lambda link=link: link.recv(65536), b"")) is not None  # closed
+            link.close()
+
+
 def test_a_purge_through_the_loop_reaches_readers_of_the_server(tmp_path: Path) -> None:
     with serve(tmp_path) as served:
         served.shelf.put(KEY, b"old")
