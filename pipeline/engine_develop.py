@@ -1,17 +1,22 @@
 """Developing: what a recipe does to pixels, in sharp's order of operations."""
 
+from typing import Final
+
 import msgspec
 import pyvips
 
 from models.colour import Colour
+from models.errors import ImageTooLarge
 from models.outputs import Gif, Webp
 from models.recipe import Recipe, Resize
 from pipeline import geometry
 from pipeline.engine_colour import flatten, to_srgb, to_working_space
-from pipeline.engine_load import Load, Original, check_size, load, number
+from pipeline.engine_load import MOST_PIXELS, Load, Original, check_size, load, number
 from pipeline.engine_place import Strip, crop, fit, held, is_turned, pad, scale, upright
 from pipeline.geometry import Size
 from pipeline.prints import Canvas, Picture
+
+_LONGEST: Final = 1_000_000  # pixels a side; libvips counts coordinates in 32 bits
 
 
 class Exposure(msgspec.Struct, frozen=True):
@@ -26,6 +31,7 @@ class Exposure(msgspec.Struct, frozen=True):
 def expose(original: Original, settled: Recipe) -> Exposure:
     """The exposure a settled recipe needs."""
     animated = original.frames > 1 and isinstance(settled.output, Webp | Gif)
+    _refuse_giants(original, settled)
     # Flattening comes before scaling, as in sharp, so it is part of the exposure; an opaque
     # original needs none and its formats share one picture.
     clear = bool(original.header.hasalpha()) or animated
@@ -77,6 +83,17 @@ def _composed(
         strip = crop(strip, wanted, resize.position, premultiplied=premultiplied)
     strip = fit(strip, resize, premultiplied=premultiplied)
     return pad(strip, resize, premultiplied=premultiplied).image
+
+
+def _refuse_giants(original: Original, settled: Recipe) -> None:
+    """Before decoding: results, and pictures on their way to being cropped, have an end."""
+    size = Size(original.header.width, original.header.height)
+    upright_size = Size(*reversed(size)) if is_turned(original.orientation) else size
+    made = geometry.outcome(upright_size, settled.resize, settled.ratio)
+    shrink = _wanted_shrink(original, size, settled.resize, settled.ratio)
+    longest = max(size.width / shrink.across, size.height / shrink.down)
+    if made.width * made.height > MOST_PIXELS or longest > _LONGEST:
+        raise ImageTooLarge("The image would become too large.")
 
 
 def _load(original: Original, settled: Recipe, *, animated: bool) -> Load:

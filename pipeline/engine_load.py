@@ -8,8 +8,8 @@ from typing import Any, Final
 import pi_heif
 import pyvips
 
-from models.errors import EmptyFile, ImageTooLarge, NotAnImage, Unprocessable
-from pipeline import sniff
+from models.errors import DamagedImage, EmptyFile, ImageTooLarge, NotAnImage, Unprocessable
+from pipeline import gifs, sniff
 from pipeline.engine_errors import reading
 from pipeline.prints import InputFormat
 
@@ -68,6 +68,8 @@ def open_original(path: Path) -> Original:
     kind = sniff.sniff(head)
     if kind is None:
         raise NotAnImage
+    if kind == "gif" and not gifs.is_whole(path.read_bytes()):
+        raise DamagedImage
     with reading():
         header = _load_svg(path, 1.0) if kind == "svg" else _load(kind, path)
     original = _original(path, kind, header)

@@ -119,12 +119,10 @@ def webp(
     return _file(scene(width, height, mode), "WEBP", lossless=lossless, quality=85, **options)
 
 
-def animated_webp(
-    count: int = 4, delays: Sequence[int] = (100, 200, 300, 400), loop: int = 3
-) -> bytes:
-    """A WebP of several frames."""
+def animated_webp(count: int = 4, delays: Sequence[int] | None = None, loop: int = 3) -> bytes:
+    """A WebP of several frames, shown 100, 200, 300... milliseconds."""
     first, *rest = frames(count)
-    delays = list(delays)[:count]
+    delays = list(delays or range(100, 100 * count + 1, 100))
     return _file(
         first, "WEBP", save_all=True, append_images=rest, duration=delays, loop=loop, quality=85
     )
@@ -135,12 +133,10 @@ def gif(width: int = 80, height: int = 60) -> bytes:
     return _file(scene(width, height), "GIF")
 
 
-def animated_gif(
-    count: int = 4, delays: Sequence[int] = (100, 200, 300, 400), loop: int = 3
-) -> bytes:
-    """A GIF of several frames."""
+def animated_gif(count: int = 4, delays: Sequence[int] | None = None, loop: int = 3) -> bytes:
+    """A GIF of several frames, shown 100, 200, 300... milliseconds."""
     first, *rest = (frame.quantize(64) for frame in frames(count))
-    delays = list(delays)[:count]
+    delays = list(delays or range(100, 100 * count + 1, 100))
     return _file(first, "GIF", save_all=True, append_images=rest, duration=delays, loop=loop)
 
 
