@@ -85,29 +85,30 @@ class Memory(Generic[T]):
         return slot
 
     def _evict(self) -> None:
-        if self._small and (self._small_weight * _SMALL_SHARE > self.limit or not self._main):
-            self._evict_small()
-        else:
-            self._evict_main()
+        """Let one copy go: the oldest that is not hot, or a hot one when there are too many."""
+        for _ in range(_MOST_SPARED):
+            key = self._oldest()
+            if not self._slots[key].hits:
+                break
+            self._spare(key)
+        key = self._oldest()
+        if self._take(key).small:
+            self._remember(key)
 
-    def _evict_small(self) -> None:
-        key = next(iter(self._small))
-        slot = self._take(key)
-        if slot.hits:
+    def _oldest(self) -> str:
+        """Of the small queue while that is over its share, else of the main one."""
+        over = self._small_weight * _SMALL_SHARE > self.limit
+        return next(iter(self._small if self._small and (over or not self._main) else self._main))
+
+    def _spare(self, key: str) -> None:
+        slot = self._slots[key]
+        if slot.small:
+            self._take(key)
             slot.small, slot.hits = False, 0
             self._add(key, slot)
         else:
-            self._remember(key)
-
-    def _evict_main(self) -> None:
-        for _ in range(_MOST_SPARED):
-            key = next(iter(self._main))
-            slot = self._slots[key]
-            if not slot.hits:
-                break
             slot.hits -= 1
             self._main.move_to_end(key)
-        self._take(next(iter(self._main)))
 
     def _remember(self, key: str) -> None:
         """A ghost: the key was here once. Asked for again, it goes straight to the main queue."""
