@@ -14,7 +14,9 @@ from models.errors import (
 )
 
 _NO_MEMORY = ("out of memory", "unable to allocate", "cannot allocate", "memory allocation")
-_TOO_LARGE = ("too large", "too big", "exceeds", "limit", "dimensions")
+_TOO_LARGE = ("too large", "too big", "exceeds", "limit")
+# pyvips decodes libvips' messages as UTF-8, which a hostile file can break; the rest is pi-heif's.
+_OTHERS = (UnicodeDecodeError, EOFError, OSError, RuntimeError, SyntaxError, ValueError)
 
 
 @contextmanager
@@ -39,16 +41,15 @@ def _named(otherwise: type[ServiceError]) -> Iterator[None]:
         raise RenderOutOfMemory from error
     except pyvips.Error as error:
         raise _cause(str(error), otherwise) from error
-    except (UnicodeDecodeError, OSError, ValueError, RuntimeError, SyntaxError) as error:
-        # pyvips decodes libvips' messages as UTF-8, which a hostile file can break; pi-heif
-        # raises the others.
+    except _OTHERS as error:
         raise _cause(str(error), otherwise) from error
 
 
 def _cause(message: str, otherwise: type[ServiceError]) -> ServiceError:
     said = message.lower()
-    if any(words in said for words in _NO_MEMORY):
-        return RenderOutOfMemory()
+    # In this order: libheif calls crossing one of its limits a memory allocation error.
     if any(words in said for words in _TOO_LARGE):
         return ImageTooLarge()
+    if any(words in said for words in _NO_MEMORY):
+        return RenderOutOfMemory()
     return otherwise()

@@ -25,6 +25,7 @@ _LOADERS: Final[dict[str, Callable[..., Any]]] = {
     "heif": pyvips.Image.heifload,
     "tiff": pyvips.Image.tiffload,
 }
+_HEIC_BANDS: Final = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
 _DISPLAY_P3: Final = 12  # colour primaries in the words of H.273
 _PAGED: Final = ("webp", "gif", "heif", "tiff")
 _ANIMATED: Final = ("webp", "gif")
@@ -158,7 +159,9 @@ def _load_heic(original: Original) -> pyvips.Image:
     """Upright and in 8 bits, as libheif decodes it; the profile comes along."""
     file = pi_heif.open_heif(original.path)
     image = file[file.primary_index]
-    bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}[image.mode]
+    bands = _HEIC_BANDS.get(image.mode)
+    if bands is None:
+        raise NotAnImage
     width, height = image.size
     # A copy: pi-heif frees its pixels with `image`, whoever still looks at them.
     strip = pyvips.Image.new_from_memory(
@@ -167,6 +170,8 @@ def _load_heic(original: Original) -> pyvips.Image:
     picture = strip.crop(0, 0, width, height).copy(
         interpretation="srgb" if bands > 2 else "b-w"  # noqa: PLR2004
     )
+    if image.premultiplied_alpha:
+        picture = picture.unpremultiply().cast("uchar")
     if profile := image.info.get("icc_profile"):
         picture.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     elif image.info.get("nclx_profile", {}).get("color_primaries") == _DISPLAY_P3:

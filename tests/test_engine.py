@@ -103,7 +103,14 @@ def near(left: tuple[int, ...], right: tuple[int, ...], by: int = 3) -> bool:
     return all(abs(a - b) <= by for a, b in zip(left, right, strict=True))
 
 
+def ultra_hdr() -> bytes:
+    """A JPEG with a gain map: three times as bright on a screen that can."""
+    scene = pyvips.Image.new_from_buffer(pictures.png(640, 400), "").colourspace("scrgb")
+    return bytes((scene * [3.0, 3.0, 3.0]).copy(interpretation="scrgb").uhdrsave_buffer(Q=90))
+
+
 INPUTS = {
+    "ultra hdr jpeg": (ultra_hdr(), "jpeg", False),
     "jpeg": (pictures.jpeg(), "jpeg", False),
     "progressive jpeg": (pictures.jpeg(progressive=True), "jpeg", False),
     "grey jpeg": (pictures.jpeg(mode="L"), "jpeg", False),
