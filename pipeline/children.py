@@ -25,6 +25,7 @@ from models.errors import (
     RenderCrashed,
     RenderOutOfMemory,
     RenderTimedOut,
+    ServiceError,
     revived,
 )
 from pipeline.jobs import Begun, Birth, Failed, Finished, Job, Reply, read_reply, write
@@ -34,7 +35,11 @@ Reason = Literal["crashed", "timed out", "out of memory", "abandoned", "retired"
 
 _BIRTH_SECONDS = 30
 _LINE_BYTES = 1 << 20
-_OUT_OF_TIME = (signal.SIGXCPU, signal.SIGPROF)
+_OUT_OF_TIME = (signal.SIGXCPU, signal.SIGALRM)
+_CAUSES: dict[Reason | None, type[ServiceError]] = {
+    "timed out": RenderTimedOut,
+    "out of memory": RenderOutOfMemory,
+}
 
 # glibc keeps what it freed in one heap per thread, and a child grows for ever; with few heaps and
 # a fixed threshold every pixel buffer is mapped, and goes back to the system when it is freed.
@@ -141,12 +146,10 @@ class Child:
     async def _autopsy(self) -> Exception:
         """The named cause of a death."""
         self.kill("crashed")
+        await self.gone
         if not self.begun:
-            await self.gone
             return NeverBegun()
-        if -await self.gone in _OUT_OF_TIME:
-            return RenderTimedOut()
-        return RenderOutOfMemory() if "allocat" in self.last_words else RenderCrashed()
+        return _CAUSES.get(self.killed, RenderCrashed)()
 
     async def _send(self, message: Birth | Job) -> None:
         assert self._outbox  # noqa: S101  # opened by `listen` before anybody asks
@@ -173,7 +176,16 @@ class Child:
             self._outbox.close()
         self.last_words = self._diary.read_text(errors="replace")[-2000:]
         self._diary.unlink()
-        self.gone.set_result(self._process.wait())
+        code = self._process.wait()
+        self.killed = self._reason(code)
+        self.gone.set_result(code)
+
+    def _reason(self, code: int) -> Reason:
+        if -code in _OUT_OF_TIME:
+            return "timed out"
+        if self.killed in (None, "crashed") and "allocat" in self.last_words:
+            return "out of memory"  # glib, librsvg and libaom say so and abort
+        return self.killed or "crashed"
 
 
 async def bear(home: Path, limits: Limits) -> Child:

@@ -42,12 +42,12 @@ def allow_job(seconds: float) -> None:
 
 
 def allow_step(seconds: float) -> None:
-    """Bound the next step's processor time, to the millisecond; SIGPROF ends the child after it.
+    """Bound the next step's time, to the millisecond; SIGALRM ends the child after it.
 
-    Zero takes the bound away. Unlike the clock on the wall it does not punish a picture for its
-    neighbours.
+    Zero takes the bound away. The handler is the system's own, which does not wait for a decoder
+    to come back to Python.
     """
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def resident() -> int:

@@ -118,7 +118,8 @@ class Crew:
             self._rest(child)
             await asyncio.wait([child.gone])
             self._all.discard(child)
-            self.lost[child.killed or "crashed"] += 1
+            if child.killed:
+                self.lost[child.killed] += 1
             child = await self._replace()
 
     async def _replace(self) -> Child:

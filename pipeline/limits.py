@@ -20,12 +20,12 @@ class Limits(Wire, frozen=True):
     """What all orders together may take; None lets every child have its `memory`."""
     queue: int = 64
     """Calls that may wait; the next one is told to come back."""
-    probe_seconds: float = 2
+    probe_seconds: float = 1
     """Wall clock for reading a header."""
-    seconds: float = 60
-    """Wall clock of a job, and processor time of all its steps."""
     read_seconds: float = 4
-    """Processor time for a developed picture: hostile files spend theirs here."""
+    """Wall clock for developing a picture: here hostile files spend their time."""
+    seconds: float = 60
+    """Wall clock of a job, and its processor time."""
     jobs: int = 500
     """A child is replaced after so many jobs ..."""
     resident: int = 256 * _MIB

@@ -11,6 +11,7 @@ Draw = Callable[[], bytes]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _COLOUR_ALPHA = 0, 6
+_NINE = 'width="9" height="9"'
 
 # 10,000 x 10,000 black AVIF, written by libheif once: five seconds and 1.3 GB to draw anew.
 _AVIF_100_MP = (
@@ -191,34 +192,38 @@ ALL: tuple[Draw, ...] = (
 )
 
 
-def svg_that_reaches_out(canary: str, address: str) -> bytes:
-    """Every way known to make a renderer open the file `canary` or call `address`."""
-    doctype = (
-        f'<!DOCTYPE svg [<!ENTITY file SYSTEM "file://{canary}">'
-        f'<!ENTITY net SYSTEM "{address}/entity"><!ENTITY % dtd SYSTEM "{address}/dtd"> %dtd;]>'
-    )
-    sheet = f'<?xml-stylesheet href="{address}/sheet.css" type="text/css"?>'
-    style = (
-        f'<style>@import url("{address}/import.css"); @import url("file://{canary}");'
-        f'@font-face {{ font-family: f; src: url("{address}/font.ttf") }}'
-        f'rect {{ fill: url("{address}/paint.svg#p") }}</style>'
-    )
-    hrefs = (
-        f"{address}/image.png",
+def svgs_that_reach_out(canary: str, address: str) -> Iterator[bytes]:
+    """Every known way to make a renderer open the file `canary` or call `address`, one by one."""
+    for to in (
         f"file://{canary}",
         canary,
-        f"//{address[7:]}/x",
-        f"../../../../../../{canary}",
+        canary.rpartition("/")[2],
+        f"../../../../../..{canary}",
+        address,
+        address[5:],
+    ):
+        yield from _drawings_that_open(to)
+        for entity in (f'x SYSTEM "{to}"', f'x PUBLIC "-//W3C//DTD SVG 1.1//EN" "{to}"'):
+            yield f"<!DOCTYPE svg [<!ENTITY {entity}>]>".encode() + _svg("<text y='9'>&x;</text>")
+        yield f'<!DOCTYPE svg [<!ENTITY % x SYSTEM "{to}"> %x;]>'.encode() + _svg("")
+        yield f'<!DOCTYPE svg SYSTEM "{to}">'.encode() + _svg("")
+
+
+def _drawings_that_open(to: str) -> Iterator[bytes]:
+    for kind in ("image", "use", "feImage", "tref", "script", "a", "linearGradient", "pattern"):
+        drawn = f'<{kind} href="{to}" xlink:href="{to}" id="i" width="50" height="50"/>'
+        yield _svg(drawn + f'<filter id="f">{drawn}</filter><rect {_NINE} filter="url(#f)"/>')
+        inner = base64.b64encode(_svg(drawn)).decode()
+        yield _svg(f'<image href="data:image/svg+xml;base64,{inner}" {_NINE}/>')
+    for name in ("fill", "filter", "mask", "clip-path", "marker-end", "cursor", "src"):
+        yield _svg(f'<rect {_NINE} {name}="url({to}#x)" style="{name}: url({to}#x)"/>')
+    yield _svg(
+        f'<style>@import url("{to}"); @font-face {{ font-family: f; src: url("{to}") }}</style>'
     )
-    images = "".join(
-        f'<image href="{href}" xlink:href="{href}" width="50" height="50"/>' for href in hrefs
-    )
-    uses = "".join(f'<use href="{href}#x"/><feImage href="{href}"/>' for href in hrefs)
+    yield _svg(f'<?xml-stylesheet href="{to}" type="text/css"?><rect {_NINE}/>')
     namespace = "http://www.w3.org/2001/XInclude"
-    include = f'<i:include xmlns:i="{namespace}" href="file://{canary}" parse="text"/>'
-    text = "<text y='20'>&file;&net;</text>"
-    body = style + images + f"<filter id='x'>{uses}</filter>" + uses + include + text
-    return (sheet + doctype).encode() + _svg(body + '<rect width="9" height="9"/>')
+    yield _svg(f'<i:include xmlns:i="{namespace}" href="{to}" parse="text"/>')
+    yield _svg(f'<i:include xmlns:i="{namespace}" href="{to}"/>')
 
 
 def _png(
