@@ -1,27 +1,32 @@
 """The edge's two questions, answered by the database and by object storage."""
 
 from cdn_edge.entry import Entry, Fetch, Find
+from models.accounts import get_bucket
 from models.database import Database
 from models.errors import NotFound
 from models.library import find_variant
-from models.records import Variant
-from pipeline.storage import MissingObject, Storage
+from models.records import Bucket, Variant
+from pipeline.storage import MissingObject
+from pipeline.stores import Stores
 
 
 def finder(database: Database) -> Find:
     """Looks a key up; nothing is ever built from a URL."""
 
     async def find(bucket: str, object_key: str) -> Entry | None:
-        variant = await database.read(find_variant, bucket, object_key)
-        return _entry(variant) if variant else None
+        found = await database.read(find_variant, bucket, object_key)
+        return _entry(*found) if found else None
 
     return find
 
 
-def fetcher(storage: Storage) -> Fetch:
+def fetcher(database: Database, stores: Stores) -> Fetch:
     """Reads an entry's bytes."""
 
     async def fetch(entry: Entry) -> bytes:
+        storage = stores.own
+        if entry.store:
+            storage = stores.of(await database.read(get_bucket, entry.store))
         try:
             return await storage.get(entry.path)
         except MissingObject as error:
@@ -30,11 +35,14 @@ def fetcher(storage: Storage) -> Fetch:
     return fetch
 
 
-def _entry(variant: Variant) -> Entry:
+def _entry(variant: Variant, bucket: Bucket) -> Entry:
+    replaceable = f"{variant.image_id}-{variant.id_suffix}.{variant.extension}"
     return Entry(
         path=variant.storage_key,
         content_type=variant.content_type,
         etag=variant.sha256,
         size=variant.size,
         last_modified=int(variant.created_at.timestamp()),
+        immutable=variant.object_key != replaceable,
+        store=bucket.id if bucket.endpoint else "",
     )

@@ -20,7 +20,7 @@ async def serving_edge(services: Services) -> AsyncIterator[None]:
     folder = settings.data / "edge-cache"
     folder.mkdir(parents=True, exist_ok=True)
     cache = open_cache(settings.edge_memory_bytes, folder, settings.edge_disk_bytes)
-    edge = edge_app(finder(services.database), fetcher(services.storage), cache)
+    edge = edge_app(finder(services.database), fetcher(services.database, services.stores), cache)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(cache.close)
         await stack.enter_async_context(running(lambda: follow_purges(services.bus, edge, folder)))

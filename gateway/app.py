@@ -11,6 +11,7 @@ from gateway import images
 from gateway.admission import Door
 from gateway.auth import guard
 from gateway.errors import answer_error
+from gateway.intake import body_limits
 from gateway.requests import with_request_id
 from models.accounts import Caller
 from pipeline.services import Services
@@ -18,11 +19,9 @@ from pipeline.services import Services
 
 def gateway_app(services: Services) -> ASGIApp:
     """The application. It opens nothing and closes nothing: `services` belong to the caller."""
-    api = Router(
-        "/api/v1", route_handlers=[images.upload, images.show, images.remove, images.show_order]
-    )
+    api = Router("/api/v1", route_handlers=[images.routes])
     settings = services.settings
-    door = Door(settings.max_uploads, images.body_limits(settings).body_bytes)
+    door = Door(settings.max_uploads, body_limits(settings).body_bytes)
     app = Litestar(
         [api, health],
         guards=[guard],

@@ -6,12 +6,14 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 
 from models.errors import (
     BadRequest,
+    InvalidFields,
     MethodNotAllowed,
     NotFound,
+    Problem,
     RequestTimeout,
     ServiceError,
     TooLarge,
@@ -55,10 +57,18 @@ def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
 def _known(request: AnyRequest, error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        return InvalidFields([_problem(one) for one in error.extra] or [_problem({})])
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _BY_STATUS.get(error.status_code, BadRequest)()
     log.error("unexpected failure", path=request.scope["path"], exc_info=error)
     return ServiceError()
+
+
+def _problem(one: object) -> Problem:
+    """What Litestar found wrong with a parameter or a field of a JSON body."""
+    known = one if isinstance(one, dict) else {}
+    return Problem(field=str(known.get("key", "")), problem=str(known.get("message", "invalid")))
 
 
 def _headers(error: ServiceError) -> dict[str, str]:

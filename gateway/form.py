@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Self
@@ -16,10 +15,10 @@ from multipart import (
     parse_options_header,
 )
 
+from gateway.measured import Measured, StagedFile
 from models.errors import BadRequest, InvalidFields, Problem, RequestTimeout, TooLarge
 from models.wire import Wire
-from pipeline.sniff import NEEDED
-from pipeline.storage import Sink, Storage
+from pipeline.storage import Storage
 
 FILE_PARTS = ("image", "file")
 MOST_PARTS = 32
@@ -37,17 +36,6 @@ class Limits(Wire, frozen=True):
     def body_bytes(self) -> int:
         """The longest body that can still be within the other limits."""
         return self.file_bytes + MOST_PARTS * (LARGEST_FIELD + 8192)
-
-
-class StagedFile(Wire, frozen=True):
-    """A file part that lies in staging under `key`; `head` is its first few kilobytes."""
-
-    key: str
-    name: str
-    content_type: str
-    size: int
-    sha256: str
-    head: bytes
 
 
 class Form(Wire, frozen=True):
@@ -150,7 +138,7 @@ class _Reader:
         if self._file is not None:
             raise _problem(name, "is given twice; one file is one request")
         sink = await self._open.enter_async_context(self._storage.writer(self._key))
-        return _File(segment, sink, self._limit)
+        return _File(segment, Measured(sink, self._limit))
 
     async def _end(self, part: "_Text | _File") -> None:
         if isinstance(part, _Text):
@@ -158,8 +146,8 @@ class _Reader:
                 self._fields[part.name] = text
             return
         await self._open.aclose()
-        if part.size or part.file_name:
-            self._file = part.staged(self._key)
+        if part.sink.size or part.name:
+            self._file = part.sink.staged(part.name, part.content_type)
         else:  # an empty field of a web form: the same as none
             await self._storage.delete([self._key])
 
@@ -187,35 +175,15 @@ class _Text:
 
 
 class _File:
-    """A file part on its way to staging, measured and hashed as it passes."""
+    """A file part on its way to staging."""
 
-    def __init__(self, segment: MultipartSegment, sink: Sink, limit: int) -> None:
-        self.file_name = segment.filename or ""
-        self._content_type = segment.content_type or "application/octet-stream"
-        self._sink = sink
-        self._limit = limit
-        self._hash = hashlib.sha256()
-        self._head = b""
-        self.size = 0
+    def __init__(self, segment: MultipartSegment, sink: Measured) -> None:
+        self.name = segment.filename or ""
+        self.content_type = segment.content_type or ""
+        self.sink = sink
 
     async def write(self, chunk: bytes) -> None:
-        self.size += len(chunk)
-        if self.size > self._limit:
-            raise TooLarge(f"The file is larger than {self._limit} bytes.")
-        self._hash.update(chunk)
-        if len(self._head) < NEEDED:
-            self._head += chunk[: NEEDED - len(self._head)]
-        await self._sink.write(chunk)
-
-    def staged(self, key: str) -> StagedFile:
-        return StagedFile(
-            key=key,
-            name=self.file_name,
-            content_type=self._content_type,
-            size=self.size,
-            sha256=self._hash.hexdigest(),
-            head=self._head,
-        )
+        await self.sink.write(chunk)
 
 
 def _problem(field: str, problem: str) -> InvalidFields:

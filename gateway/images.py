@@ -1,41 +1,31 @@
-"""Images: upload, get, delete."""
+"""Images: upload, get, update, delete."""
 
-import unicodedata
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from litestar import Request, Response, delete, get, post
-from litestar.datastructures import State
+from litestar import Request, Response, Router, delete, get, patch, post, put
+from litestar.params import Parameter
 from sqlmodel import Session
 
 from gateway.admission import Door
-from gateway.form import Form, Limits, read_form, read_json
-from gateway.submit import cost_of, failure_of, submit
-from gateway.views import image_answer, images_answer, order_view, statistics_view
-from models.accounts import Caller, find_bucket
-from models.errors import EmptyFile, InvalidFields, NotAnImage, NotFound, Problem, ServiceError
-from models.events import Original
-from models.forms import read_recipes
-from models.library import bury_image, find_image, shelves_of
-from models.orders import Draft, find_order, refuse_full_storage
-from models.records import Account, Order, new_id
-from models.settings import Settings
-from pipeline.services import Services
-from pipeline.sniff import sniff
-from pipeline.storage import STAGING
-
-AnyRequest = Request[Any, Any, State]
-
-FIELDS = (
-    "name",
-    "description",
-    "contentType",
-    "ratio",
-    "resizeOptions",
-    "formatOptions",
-    "bucketKey",
+from gateway.asked import UPDATE_FIELDS, UPLOAD_FIELDS
+from gateway.intake import Intake, needed, taken_in
+from gateway.submit import cost_of, failure_of, refused, submit
+from gateway.views import (
+    image_answer,
+    images_answer,
+    order_view,
+    pagination_view,
+    statistics_view,
 )
-LONGEST_NAME = 256
-LONGEST_DESCRIPTION = 4096
+from models.accounts import Caller, find_bucket
+from models.errors import InvalidFields, NotFound, Problem
+from models.library import bury_image, change_image, find_image, list_images, shelves_of
+from models.orders import Draft, find_order, refuse_full_storage
+from models.records import Account, Bucket, Order, new_id
+from pipeline.services import Services
+
+AnyRequest = Request[Any, Any, Any]
+Json = dict[str, Any]
 
 
 @post("/images", opt={"needs": "images-create"}, status_code=200)
@@ -44,25 +34,85 @@ async def upload(
 ) -> Response[Any]:
     """Take a picture, make its variants, answer when they are there."""
     await services.database.read(refuse_full_storage, caller.account_id)
-    order_id = new_id()
-    async with door.entered(request.headers.get("content-length")):
-        form = await receive(request, services, f"{STAGING}/{order_id}")
-    try:
-        draft = await _draft(form, order_id, caller, services, request)
-    except ServiceError:
-        await services.storage.delete([f"{STAGING}/{order_id}"])
-        raise
-    order = await submit(
-        draft, services.database, services.bus, services.storage, services.settings.answer_seconds
-    )
-    return await answer_order(order, services)
+    async with taken_in(request, services, door, new_id(), UPLOAD_FIELDS) as intake:
+        async with refused(services, intake.staging_key):
+            key = intake.asked.bucket_key
+            bucket = await services.database.read(find_bucket, caller.account_id, key)
+            draft = _draft(intake, bucket, request)
+        return await answer_order(await submit(draft, services), services)
+
+
+@get("/images", opt={"needs": "images-read"})
+async def show_all(
+    services: Services,
+    caller: Caller,
+    page: Annotated[int, Parameter(ge=1, le=1_000_000)] = 1,
+    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+    sort: Literal["asc", "desc"] = "asc",
+    bucket_key: Annotated[str | None, Parameter(query="bucketKey")] = None,
+) -> Json:
+    """A page of a bucket's images; `asc` means newer to older, as the guide has it."""
+    newest: Literal["first", "last"] = "first" if sort == "asc" else "last"
+
+    def read(session: Session) -> Json:
+        bucket = find_bucket(session, caller.account_id, bucket_key)
+        found = list_images(session, bucket, page, limit, newest)
+        account = session.get_one(Account, caller.account_id)
+        return (
+            images_answer(found.shelves, services.settings.public_edge)
+            | {"accountStatistics": statistics_view(account, bucket, 0)}
+            | {"pagination": pagination_view(page, limit, found.total)}
+        )
+
+    return await services.database.read(read)
 
 
 @get("/images/{image_id:str}", opt={"needs": "images-read"})
-async def show(image_id: str, services: Services, caller: Caller) -> dict[str, Any]:
+async def show(image_id: str, services: Services, caller: Caller) -> Json:
     """One image."""
     shelf = await services.database.read(find_image, caller.account_id, image_id)
     return image_answer(shelf, services.settings.public_edge)
+
+
+async def change(
+    image_id: str, request: AnyRequest, services: Services, caller: Caller, door: Door
+) -> Response[Any]:
+    """Change what is said of an image for free, or its pixels for credits."""
+    shelf = await services.database.read(find_image, caller.account_id, image_id)
+    async with taken_in(request, services, door, new_id(), UPDATE_FIELDS) as intake:
+        if intake.original is None:
+            return await _change_words(intake, image_id, services, caller)
+        async with refused(services, intake.staging_key):
+            _refuse_several(intake)
+            draft = _draft(intake, shelf.bucket, request, image_id, shelf.image.prefix)
+        return await answer_order(await submit(draft, services), services)
+
+
+async def _change_words(
+    intake: Intake, image_id: str, services: Services, caller: Caller
+) -> Response[Any]:
+    if intake.asked.names_pixels:
+        problem = "is missing: new pixels need an image or a url to make them from"
+        raise InvalidFields([Problem(field="image", problem=problem)])
+    asked = intake.asked.change
+    if asked.name is None and asked.description is None and asked.galleries is None:
+        problem = "is missing: give an image, a url, name, description or galleries"
+        raise InvalidFields([Problem(field="image", problem=problem)])
+    change = (caller.account_id, image_id, asked)
+    shelf = await services.database.run(change_image, *change)
+
+    def statistics(session: Session) -> Json:
+        account = session.get_one(Account, caller.account_id)
+        return statistics_view(account, shelf.bucket, 0)
+
+    view = image_answer(shelf, services.settings.public_edge)
+    return Response(view | {"accountStatistics": await services.database.read(statistics)})
+
+
+def _refuse_several(intake: Intake) -> None:
+    if len(intake.asked.recipes) > 1:
+        problem = "has several sizes: an update makes one image, give one object"
+        raise InvalidFields([Problem(field="resizeOptions", problem=problem)])
 
 
 @delete("/images/{image_id:str}", opt={"needs": "images-delete"}, status_code=200)
@@ -72,101 +122,40 @@ async def remove(image_id: str, services: Services, caller: Caller) -> None:
 
 
 @get("/orders/{order_id:str}", opt={"needs": "images-read"})
-async def show_order(order_id: str, services: Services, caller: Caller) -> dict[str, Any]:
+async def show_order(order_id: str, services: Services, caller: Caller) -> Json:
     """Where an order stands, with its images when it is done."""
     order = await services.database.read(find_order, order_id)
     if order is None or order.account_id != caller.account_id:
         raise NotFound("There is no order with this id.")
     view = order_view(order, services.settings.public_api)
     if order.state == "done":
-        shelves = await services.database.read(shelves_of, order.id)
-        view |= images_answer(shelves, services.settings.public_edge)
+        view |= await services.database.read(_done, order, services.settings.public_edge)
     return view
 
 
-async def receive(request: AnyRequest, services: Services, staging_key: str) -> Form:
-    """The request's form, its file in staging."""
-    content_type = request.headers.get("content-type", "")
-    limits = body_limits(services.settings)
-    return await read_form(content_type, request.stream(), services.storage, staging_key, limits)
-
-
-def body_limits(settings: Settings) -> Limits:
-    """What one body may cost."""
-    return Limits(
-        file_bytes=settings.max_file_bytes,
-        body_seconds=settings.body_seconds,
-        read_seconds=settings.read_seconds,
-    )
-
-
-async def _draft(
-    form: Form, order_id: str, caller: Caller, services: Services, request: AnyRequest
+def _draft(
+    intake: Intake,
+    bucket: Bucket,
+    request: AnyRequest,
+    image_id: str | None = None,
+    prefix: str | None = None,
 ) -> Draft:
-    refuse_unknown_fields(form)
-    original = original_of(form)
-    asked = read_recipes(
-        read_json(form.fields, "resizeOptions"),
-        read_json(form.fields, "formatOptions"),
-        form.fields.get("ratio"),
-    )
-    key = form.fields.get("bucketKey")
-    bucket = await services.database.read(find_bucket, caller.account_id, key)
+    asked = intake.asked
     return Draft(
-        order_id=order_id,
-        account_id=caller.account_id,
+        order_id=intake.order_id,
+        account_id=bucket.account_id,
         bucket_id=bucket.id,
-        staging_key=f"{STAGING}/{order_id}",
-        original=original,
-        asked=asked,
-        cost=cost_of(asked),
-        name=original.name,
-        description=form.fields.get("description"),
+        staging_key=intake.staging_key,
+        original=needed(intake.original),
+        asked=asked.recipes,
+        cost=cost_of(asked.recipes),
+        change=asked.change,
+        kind="update" if image_id else "upload",
+        image_id=image_id,
+        prefix=asked.prefix if prefix is None else prefix,
+        unique_keys=asked.unique_keys,
         request_id=request.scope["state"].get("request_id", ""),
     )
-
-
-def original_of(form: Form) -> Original:
-    """What the form says of its file. Whether it is an image is told from its bytes alone."""
-    file = form.file
-    if file is None:
-        raise InvalidFields([Problem(field="image", problem="is missing: send a file")])
-    if not file.size:
-        raise EmptyFile
-    if sniff(file.head) is None:
-        raise NotAnImage
-    return Original(
-        name=_name(form.fields.get("name") or file.name),
-        size=file.size,
-        sha256=file.sha256,
-        content_type=form.fields.get("contentType") or file.content_type,
-    )
-
-
-def _name(name: str) -> str:
-    if not name:
-        return "image"
-    if any(unicodedata.category(letter) == "Cc" for letter in name):
-        raise InvalidFields([Problem(field="name", problem="has control characters")])
-    return name
-
-
-def refuse_unknown_fields(form: Form) -> None:
-    """Raise InvalidFields naming every field we do not know, or that is too long."""
-    problems = [
-        Problem(field=name, problem=f"is not a field of this request; there are: {_known()}")
-        for name in form.fields
-        if name not in FIELDS
-    ]
-    for name, longest in (("name", LONGEST_NAME), ("description", LONGEST_DESCRIPTION)):
-        if len(form.fields.get(name, "")) > longest:
-            problems.append(Problem(field=name, problem=f"is longer than {longest} characters"))
-    if problems:
-        raise InvalidFields(problems)
-
-
-def _known() -> str:
-    return ", ".join(("image", *FIELDS))
 
 
 async def answer_order(order: Order, services: Services) -> Response[Any]:
@@ -181,8 +170,29 @@ async def answer_order(order: Order, services: Services) -> Response[Any]:
     return Response(await services.database.read(_done, order, settings.public_edge))
 
 
-def _done(session: Session, order: Order, edge: str) -> dict[str, Any]:
-    shelves = shelves_of(session, order.id)
+def _done(session: Session, order: Order, edge: str) -> Json:
+    """An update is answered with its one image, everything else with lists."""
+    shelves = shelves_of(session, order)
     account = session.get_one(Account, order.account_id)
+    bucket = session.get_one(Bucket, order.bucket_id)
     used = order.cost_free + order.cost_paid
-    return images_answer(shelves, edge) | {"accountStatistics": statistics_view(account, used)}
+    statistics = {"accountStatistics": statistics_view(account, bucket, used)}
+    if order.kind == "update" and shelves:
+        return image_answer(shelves[0], edge) | statistics
+    return images_answer(shelves, edge) | statistics
+
+
+_change_options: Any = {"opt": {"needs": "images-update"}, "status_code": 200}
+
+routes = Router(
+    "/",
+    route_handlers=[
+        upload,
+        show_all,
+        show,
+        put("/images/{image_id:str}", **_change_options)(change),
+        patch("/images/{image_id:str}", **_change_options)(change),
+        remove,
+        show_order,
+    ],
+)

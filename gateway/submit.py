@@ -1,8 +1,8 @@
 """Submit: the one use case behind upload, update, generate and photo."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 
 from models.database import Database
 from models.errors import ServiceError, Unavailable, revived
@@ -10,8 +10,7 @@ from models.events import outcome_subject
 from models.orders import Draft, accept_order, find_order
 from models.recipe import Recipe
 from models.records import Order
-from pipeline.bus import Bus
-from pipeline.storage import Storage
+from pipeline.services import Services
 
 # The bus may have lost the outcome; the database has not.
 _LOOK_SECONDS = 1.0
@@ -22,23 +21,32 @@ def cost_of(asked: Sequence[Sequence[Recipe]]) -> int:
     return sum(len(recipes) for recipes in asked)
 
 
-async def submit(
-    draft: Draft, database: Database, bus: Bus, storage: Storage, seconds: float
-) -> Order:
-    """Accept the order and wait up to `seconds` for its end; the order as it stands then.
+@contextlib.asynccontextmanager
+async def refused(services: Services, staging_key: str) -> AsyncIterator[None]:
+    """Empty staging when the block refuses the order.
 
-    A refused order leaves nothing in staging. One whose acceptance could not be learned (the
-    database went away in that moment) keeps its original there: the reconciler knows what to do.
+    One whose acceptance could not be learned (the database went away in that moment) keeps its
+    original: the reconciler knows what to do.
     """
-    async with bus.listening(outcome_subject(draft.order_id)) as outcomes:
-        try:
-            await database.run(accept_order, draft)
-        except Unavailable:
-            raise
-        except ServiceError:
-            await storage.delete([draft.staging_key])
-            raise
-        return await _end_of(draft.order_id, outcomes, database, seconds)
+    try:
+        yield
+    except Unavailable:
+        raise
+    except ServiceError:
+        await services.stores.own.delete([staging_key])
+        raise
+
+
+async def submit(draft: Draft, services: Services) -> Order:
+    """Accept the order and wait for its end, as long as settings say; the order as it then is.
+
+    Raises what refused it, and then nothing is left of it.
+    """
+    async with services.bus.listening(outcome_subject(draft.order_id)) as outcomes:
+        async with refused(services, draft.staging_key):
+            await services.database.run(accept_order, draft)
+        seconds = services.settings.answer_seconds
+        return await _end_of(draft.order_id, outcomes, services.database, seconds)
 
 
 async def _end_of(
@@ -47,7 +55,7 @@ async def _end_of(
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         left = deadline - asyncio.get_running_loop().time()
-        with suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(outcomes.get(), max(0, min(left, _LOOK_SECONDS)))
         order = await _look(order_id, database)
         if order is not None and (order.state != "pending" or left <= 0):
@@ -58,7 +66,7 @@ async def _end_of(
 
 async def _look(order_id: str, database: Database) -> Order | None:
     """The order, or None while the database is away: who waits outlives a short break."""
-    with suppress(Unavailable):
+    with contextlib.suppress(Unavailable):
         return await database.read(find_order, order_id)
     await asyncio.sleep(_LOOK_SECONDS)
     return None

@@ -1,11 +1,12 @@
 """Rows to JSON, exactly as the guide prints it. Pure functions."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from models.library import Shelf
-from models.records import Account, Order, Variant
+from models.records import Account, Bucket, Order, Variant
 
 Json = dict[str, Any]
 
@@ -38,7 +39,9 @@ def image_view(shelf: Shelf, edge: str) -> Json:
         "size": image.size,
         "createdAt": iso(image.created_at),
         "updatedAt": iso(image.updated_at),
-        "galleries": [],
+        "galleries": [
+            {"galleryId": gallery_id, "imageId": image.id} for gallery_id in shelf.galleries
+        ],
     }
 
 
@@ -58,14 +61,30 @@ def simple_view(shelf: Shelf, edge: str) -> Json:
     }
 
 
-def statistics_view(account: Account, used: int) -> Json:
-    """What the account has left after a request that used `used` credits."""
+def statistics_view(account: Account, bucket: Bucket, used: int) -> Json:
+    """What the account has left after a request that used `used` credits in this bucket."""
+    own = bucket.endpoint is None
     return {
-        "storageUsed": account.storage_used,
-        "totalStorage": account.storage_total,
+        "storageUsed": account.storage_used if own else "user-bucket",
+        "totalStorage": account.storage_total if own else "user-bucket",
         "creditsUsed": used,
         "remainingCredits": account.credits_free + account.credits_paid,
         "remainingCreditsPaidPlans": account.credits_paid,
+    }
+
+
+def pagination_view(page: int, limit: int, total: int) -> Json:
+    """Where a page is among all of them."""
+    pages = math.ceil(total / limit)
+    return {
+        "page": page,
+        "limit": limit,
+        "total": total,
+        "totalPages": pages,
+        "hasNext": page < pages,
+        "hasPrevious": page > 1,
+        "nextPage": page + 1 if page < pages else None,
+        "previousPage": page - 1 if page > 1 else None,
     }
 
 
@@ -85,7 +104,8 @@ def order_view(order: Order, api: str) -> Json:
 
 def url_base(shelf: Shelf, edge: str) -> str:
     """What stands before an object key in its URL."""
-    return f"{edge}/{shelf.bucket.public_id}"
+    base = shelf.bucket.public_url or f"{edge}/{shelf.bucket.public_id}"
+    return f"{base}/{shelf.image.prefix}".rstrip("/")
 
 
 def iso(moment: datetime) -> str:

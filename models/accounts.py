@@ -102,6 +102,11 @@ def primary_bucket(session: Session, account_id: str) -> Bucket:
     return session.exec(found).one()
 
 
+def get_bucket(session: Session, bucket_id: str) -> Bucket:
+    """The bucket with this id, of whatever account."""
+    return session.get_one(Bucket, bucket_id)
+
+
 def find_bucket(session: Session, account_id: str, key: str | None) -> Bucket:
     """The account's bucket with this key, its primary one without; NotFound when none."""
     if not key:

@@ -32,6 +32,14 @@ class Failure(Wire, frozen=True):
     message: str
 
 
+class Change(Wire, frozen=True):
+    """What becomes of an image besides its variants; None leaves as it is."""
+
+    name: str | None = None
+    description: str | None = None
+    galleries: list[str] | None = None
+
+
 class OrderAccepted(Wire, frozen=True, tag="order-accepted"):
     """There is an order to process."""
 
@@ -43,6 +51,13 @@ class ImageDeleted(Wire, frozen=True, tag="image-deleted"):
     """An image is a tombstone: its objects are to be deleted, then its rows."""
 
     image_id: str
+
+
+class ObjectsDropped(Wire, frozen=True, tag="objects-dropped"):
+    """Objects of a bucket that nothing refers to any more: they are to be deleted."""
+
+    bucket_id: str
+    storage_keys: list[str]
 
 
 class OrderFinished(Wire, frozen=True, tag="order-finished"):
@@ -59,8 +74,8 @@ class Purged(Wire, frozen=True, tag="purged"):
     keys: list[str]
 
 
-Work = OrderAccepted | ImageDeleted
-Event = OrderAccepted | ImageDeleted | OrderFinished | Purged
+Work = OrderAccepted | ImageDeleted | ObjectsDropped
+Event = OrderAccepted | ImageDeleted | ObjectsDropped | OrderFinished | Purged
 
 
 def order_subject(order_id: str) -> str:

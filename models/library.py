@@ -1,14 +1,17 @@
 """What an account has: its images, and what the edge may serve of them."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from sqlmodel import Session, col, delete, select, update
 
 from models.columns import now
 from models.errors import NotFound
-from models.events import ImageDeleted, Purged, deletion_subject, purge_subject
-from models.orders import announce
-from models.records import Account, Bucket, Image, Variant
+from models.events import Change, ImageDeleted, deletion_subject
+from models.galleries import check_galleries, galleries_of
+from models.keeping import announce_purge, apply_change, count_images, count_storage
+from models.outgoing import announce
+from models.records import Bucket, GalleryImage, Image, Order, Variant
 
 
 class Shelf(NamedTuple):
@@ -17,41 +20,99 @@ class Shelf(NamedTuple):
     image: Image
     bucket: Bucket
     variants: list[Variant]
+    galleries: list[str]
+
+
+class Page(NamedTuple):
+    """A page of a list, and how many there are in all."""
+
+    shelves: list[Shelf]
+    total: int
 
 
 def find_image(session: Session, account_id: str, image_id: str) -> Shelf:
     """One image that is ready, or NotFound: also for one of somebody else."""
+    return put_on_shelves(session, [_ready_image(session, account_id, image_id)])[0]
+
+
+def _ready_image(session: Session, account_id: str, image_id: str) -> Image:
     image = session.get(Image, image_id)
     if image is None or image.account_id != account_id or image.state != "ready":
         raise NotFound("There is no image with this id.")
-    return Shelf(image, session.get_one(Bucket, image.bucket_id), variants_of(session, image_id))
+    return image
 
 
-def shelves_of(session: Session, order_id: str) -> list[Shelf]:
+def shelves_of(session: Session, order: Order) -> list[Shelf]:
     """The ready images of an order, in the order asked."""
-    found = select(Image).where(Image.order_id == order_id, Image.state == "ready")
-    images = session.exec(found.order_by(col(Image.position))).all()
-    return [find_image(session, image.account_id, image.id) for image in images]
+    this = Image.id == order.image_id if order.image_id else Image.order_id == order.id
+    found = select(Image).where(this, Image.state == "ready").order_by(col(Image.position))
+    return put_on_shelves(session, session.exec(found).all())
 
 
-def variants_of(session: Session, image_id: str) -> list[Variant]:
-    """The variants of an image: thumbnails first, then in the order they were asked for."""
-    found = select(Variant).where(Variant.image_id == image_id)
-    return list(session.exec(found.order_by(col(Variant.position))))
+def list_images(
+    session: Session, bucket: Bucket, page: int, limit: int, newest: Literal["first", "last"]
+) -> Page:
+    """One page of a bucket's images. Pages count from 1."""
+    keys = (col(Image.created_at), col(Image.id))
+    order = [key.desc() for key in keys] if newest == "first" else list(keys)
+    ready = (
+        Image.account_id == bucket.account_id,
+        Image.bucket_id == bucket.id,
+        Image.state == "ready",
+    )
+    # The index alone finds the page; only its rows are read whole.
+    ids = select(Image.id).where(*ready).order_by(*order).offset((page - 1) * limit).limit(limit)
+    wanted = session.exec(ids).all()
+    found = {one.id: one for one in session.exec(select(Image).where(col(Image.id).in_(wanted)))}
+    images = [found[image_id] for image_id in wanted if image_id in found]
+    return Page(put_on_shelves(session, images), bucket.image_count)
 
 
-def find_variant(session: Session, bucket_public_id: str, object_key: str) -> Variant | None:
-    """The variant behind an edge URL, or None when there is none or its image is deleted."""
+def put_on_shelves(session: Session, images: Sequence[Image]) -> list[Shelf]:
+    """Images with all that belongs to them, in three queries however many they are."""
+    ids = [image.id for image in images]
+    variants: dict[str, list[Variant]] = {image_id: [] for image_id in ids}
+    made = select(Variant).where(col(Variant.image_id).in_(ids)).order_by(col(Variant.position))
+    for variant in session.exec(made):
+        variants[variant.image_id].append(variant)
+    belongs = galleries_of(session, ids)
+    places = {image.bucket_id for image in images}
+    buckets = session.exec(select(Bucket).where(col(Bucket.id).in_(places))).all()
+    where = {bucket.id: bucket for bucket in buckets}
+    return [
+        Shelf(image, where[image.bucket_id], variants[image.id], belongs[image.id])
+        for image in images
+    ]
+
+
+def find_variant(
+    session: Session, bucket_public_id: str, object_key: str
+) -> tuple[Variant, Bucket] | None:
+    """What is behind an edge URL, or None when there is nothing or its image is deleted.
+
+    An image in a folder has it before its object key, in its URL as well as here.
+    """
+    prefix, slash, key = object_key.rpartition("/")
     return session.exec(
-        select(Variant)
+        select(Variant, Bucket)
         .join(Bucket, col(Bucket.id) == Variant.bucket_id)
         .join(Image, col(Image.id) == Variant.image_id)
         .where(
             Bucket.public_id == bucket_public_id,
-            Variant.object_key == object_key,
+            Variant.object_key == key,
+            Image.prefix == prefix + slash,
             Image.state == "ready",
         )
     ).first()
+
+
+def change_image(session: Session, account_id: str, image_id: str, change: Change) -> Shelf:
+    """Change what is said of an image and where it belongs; its pixels stay."""
+    image = _ready_image(session, account_id, image_id)
+    check_galleries(session, account_id, image.bucket_id, change.galleries or [])
+    apply_change(session, image, change)
+    session.flush()
+    return find_image(session, account_id, image_id)
 
 
 def bury_image(session: Session, account_id: str, image_id: str) -> None:
@@ -60,23 +121,16 @@ def bury_image(session: Session, account_id: str, image_id: str) -> None:
     buried = session.exec(
         update(Image)
         .where(col(Image.id) == image_id, col(Image.state) == "ready")
-        .values(state="deleted", updated_at=now())
+        .values(state="deleted", gallery_count=0, updated_at=now())
     )
     if buried.rowcount != 1:
         raise NotFound("There is no image with this id.")
-    session.exec(
-        update(Account)
-        .where(col(Account.id) == account_id)
-        .values(storage_used=Account.storage_used - shelf.image.size)
-    )
-    _announce_burial(session, shelf)
-
-
-def _announce_burial(session: Session, shelf: Shelf) -> None:
-    public_id = shelf.bucket.public_id
+    session.exec(delete(GalleryImage).where(col(GalleryImage.image_id) == image_id))
+    count_storage(session, shelf.bucket, -shelf.image.size)
+    count_images(session, shelf.bucket.id, -1)
     keys = [variant.object_key for variant in shelf.variants]
-    announce(session, purge_subject(public_id), Purged(bucket=public_id, keys=keys))
-    announce(session, deletion_subject(shelf.image.id), ImageDeleted(image_id=shelf.image.id))
+    announce_purge(session, shelf.bucket, shelf.image, keys)
+    announce(session, deletion_subject(image_id), ImageDeleted(image_id=image_id))
 
 
 def find_tombstone(session: Session, image_id: str) -> Shelf | None:
@@ -84,7 +138,7 @@ def find_tombstone(session: Session, image_id: str) -> Shelf | None:
     image = session.get(Image, image_id)
     if image is None or image.state != "deleted":
         return None
-    return Shelf(image, session.get_one(Bucket, image.bucket_id), variants_of(session, image_id))
+    return put_on_shelves(session, [image])[0]
 
 
 def drop_image(session: Session, image_id: str) -> None:

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import msgspec
 from sqlmodel import Session, col, select, update
 
 from models import ledger
 from models.columns import now
-from models.errors import OutOfStorage
+from models.errors import NotFound, OutOfStorage
 from models.events import (
-    Event,
+    Change,
     Failure,
     OrderAccepted,
     OrderFinished,
@@ -17,13 +16,20 @@ from models.events import (
     order_subject,
     outcome_subject,
 )
+from models.galleries import check_galleries
+from models.keeping import Made, keep_new, replace_variants
+from models.outgoing import announce
 from models.recipe import Recipe
-from models.records import Account, Bucket, Image, Order, Outbox, Variant, new_id
+from models.records import Account, Bucket, Image, Order, new_id
 from models.wire import Wire
 
 
 class Draft(Wire, frozen=True):
-    """An order before it is accepted: the original is in staging, nothing is paid."""
+    """An order before it is accepted: the original is in staging, nothing is paid.
+
+    With an `image_id` it replaces that image's variants, else it makes an image for each list of
+    recipes. `change` holds what is asked besides pixels.
+    """
 
     order_id: str
     account_id: str
@@ -32,45 +38,26 @@ class Draft(Wire, frozen=True):
     original: Original
     asked: list[list[Recipe]]
     cost: int
-    name: str
-    description: str | None = None
-    request_id: str = ""
+    change: Change
     kind: str = "upload"
-
-
-class Made(Wire, frozen=True):
-    """One variant whose object is stored. Sizes in bytes and pixels."""
-
-    id_suffix: str
-    object_key: str
-    storage_key: str
-    format: str
-    content_type: str
-    extension: str
-    width: int
-    height: int
-    size: int
-    sha256: str
-    counted: bool = True
-
-
-def announce(session: Session, subject: str, event: Event) -> None:
-    """Say `event` on the bus when this transaction commits, and until it is heard."""
-    row = Outbox(subject=subject, payload=msgspec.json.encode(event))
-    session.add(row)
-    session.info.setdefault("announced", []).append(row)
+    image_id: str | None = None
+    prefix: str = ""
+    unique_keys: bool = False
+    request_id: str = ""
 
 
 def accept_order(session: Session, draft: Draft) -> None:
     """Take the order and its credits in one transaction. Its commit is the acceptance.
 
-    Raises OutOfCredits or OutOfStorage, and then nothing is kept.
+    Raises OutOfCredits, OutOfStorage or InvalidFields, and then nothing is kept.
     """
     refuse_full_storage(session, draft.account_id)
+    check_galleries(session, draft.account_id, draft.bucket_id, draft.change.galleries or [])
     amount = ledger.reserve(session, draft.account_id, draft.order_id, draft.cost)
     session.add(_order(draft, amount))
     session.flush()
-    session.add_all(_image(draft, position) for position in range(len(draft.asked)))
+    if draft.image_id is None:
+        session.add_all(_image(draft, position) for position in range(len(draft.asked)))
     event = OrderAccepted(order_id=draft.order_id, request_id=draft.request_id)
     announce(session, order_subject(draft.order_id), event)
 
@@ -88,6 +75,10 @@ def _order(draft: Draft, amount: ledger.Amount) -> Order:
         account_id=draft.account_id,
         bucket_id=draft.bucket_id,
         kind=draft.kind,
+        image_id=draft.image_id,
+        prefix=draft.prefix,
+        unique_keys=draft.unique_keys,
+        change=draft.change,
         staging_key=draft.staging_key,
         original=draft.original,
         asked=draft.asked,
@@ -104,8 +95,9 @@ def _image(draft: Draft, position: int) -> Image:
         bucket_id=draft.bucket_id,
         order_id=draft.order_id,
         position=position,
-        name=draft.name,
-        description=draft.description,
+        prefix=draft.prefix,
+        name=draft.change.name or draft.original.name,
+        description=draft.change.description,
         original=draft.original,
     )
 
@@ -116,17 +108,25 @@ def find_order(session: Session, order_id: str) -> Order | None:
 
 
 def open_work(session: Session, order_id: str) -> tuple[Order, Bucket, list[Image]] | None:
-    """A pending order with what is needed to process it, or None: then there is nothing to do."""
+    """A pending order with what is needed to process it, or None: then there is nothing to do.
+
+    Raises NotFound when the image that it was to update was deleted meanwhile.
+    """
     order = session.get(Order, order_id)
     if order is None or order.state != "pending":
         return None
-    return order, session.get_one(Bucket, order.bucket_id), images_of(session, order_id)
+    return order, session.get_one(Bucket, order.bucket_id), images_of(session, order)
 
 
-def images_of(session: Session, order_id: str) -> list[Image]:
-    """The images of an order, in the order asked."""
-    found = select(Image).where(Image.order_id == order_id).order_by(col(Image.position))
-    return list(session.exec(found))
+def images_of(session: Session, order: Order) -> list[Image]:
+    """The images of an order, in the order asked; for an update the one it changes."""
+    if order.image_id is None:
+        found = select(Image).where(Image.order_id == order.id)
+        return list(session.exec(found.order_by(col(Image.position))))
+    image = session.get(Image, order.image_id, populate_existing=True)
+    if image is None or image.state != "ready":
+        raise NotFound("The image was deleted while it was updated.")
+    return [image]
 
 
 def count_attempt(session: Session, order_id: str) -> int:
@@ -146,29 +146,14 @@ def finish_order(
         return False
     order = session.get_one(Order, order_id, populate_existing=True)
     order.original = original
-    images = images_of(session, order_id)
-    for image, variants in zip(images, made, strict=True):
-        _keep(session, image, original, variants, numbered=len(images) > 1)
-    _count_storage(session, order.account_id, sum(image.size for image in images))
+    images = images_of(session, order)
+    if order.image_id is None:
+        keep_new(session, order, images, made)
+    else:
+        replace_variants(session, order, images[0], made[0])
     ledger.capture(session, order.account_id, order_id)
     announce(session, outcome_subject(order_id), OrderFinished(order_id=order_id, state="done"))
     return True
-
-
-def _keep(
-    session: Session, image: Image, original: Original, made: Sequence[Made], *, numbered: bool
-) -> None:
-    for position, variant in enumerate(made):
-        fields = msgspec.structs.asdict(variant)
-        where = {"image_id": image.id, "bucket_id": image.bucket_id, "position": position}
-        session.add(Variant.model_validate(where | fields))
-    first = next(variant for variant in made if variant.counted)
-    if numbered:
-        image.name = f"{image.name} {image.position + 1}:[{first.width}x{first.height}]"
-    image.original = original
-    image.size = sum(variant.size for variant in made if variant.counted)
-    image.state = "ready"
-    image.updated_at = now()
 
 
 def fail_order(session: Session, order_id: str, failure: Failure) -> bool:
@@ -177,8 +162,9 @@ def fail_order(session: Session, order_id: str, failure: Failure) -> bool:
         return False
     order = session.get_one(Order, order_id, populate_existing=True)
     order.failure = failure
-    for image in images_of(session, order_id):
-        session.delete(image)
+    if order.image_id is None:
+        for image in images_of(session, order):
+            session.delete(image)
     amount = ledger.Amount(order.cost_free, order.cost_paid)
     ledger.refund(session, order.account_id, order_id, amount)
     announce(session, outcome_subject(order_id), OrderFinished(order_id=order_id, state="failed"))
@@ -192,11 +178,3 @@ def _close(session: Session, order_id: str, state: str) -> bool:
         .values(state=state, finished_at=now())
     )
     return closed.rowcount == 1
-
-
-def _count_storage(session: Session, account_id: str, size: int) -> None:
-    session.exec(
-        update(Account)
-        .where(col(Account.id) == account_id)
-        .values(storage_used=Account.storage_used + size)
-    )

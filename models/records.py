@@ -15,7 +15,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from models.columns import Json, UtcTime, now
-from models.events import Failure, Original
+from models.events import Change, Failure, Original
 from models.recipe import Recipe
 
 # Every constraint has a name, so that a later migration can find it on both databases.
@@ -75,7 +75,11 @@ class ApiKey(Record, table=True):
 
 
 class Bucket(Record, table=True):
-    """A place to keep objects. `public_id` is its first path segment on the edge."""
+    """A place to keep objects. `public_id` is its first path segment on the edge.
+
+    One with an `endpoint` is the customer's own S3; its `credentials` are encrypted. `image_count`
+    counts the ready images: a list of a million must not count them for every page.
+    """
 
     __table_args__ = (UniqueConstraint("account_id", "key"),)
 
@@ -83,12 +87,24 @@ class Bucket(Record, table=True):
     account_id: str = Field(foreign_key="account.id")
     key: str
     public_id: str = Field(unique=True)
+    name: str = ""
     is_primary: bool = False
+    image_count: int = 0
+    endpoint: str | None = None
+    region: str | None = None
+    remote_bucket: str | None = None
+    prefix: str = ""
+    public_url: str | None = None
+    credentials: str | None = None
     created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
 
 
 class Order(Record, table=True):
-    """One paid request: an original and its recipes, one list of recipes for each image."""
+    """One paid request: an original and its recipes, one list of recipes for each image.
+
+    An update names the `image_id` whose variants it replaces; `change` is what becomes of the
+    image besides its variants, when they are there.
+    """
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -105,6 +121,10 @@ class Order(Record, table=True):
     bucket_id: str = Field(foreign_key="bucket.id")
     kind: str = "upload"
     state: str = "pending"
+    image_id: str | None = None
+    prefix: str = ""
+    unique_keys: bool = False
+    change: Change | None = Field(default=None, sa_type=Json(Change))
     staging_key: str
     original: Original = Field(sa_type=Json(Original))
     asked: list[list[Recipe]] = Field(sa_type=Json(list[list[Recipe]]))
@@ -121,7 +141,16 @@ class Image(Record, table=True):
     """The variants of one requested size. `size` is what its variants count as storage."""
 
     __table_args__ = (
-        Index("ix_image_list", "account_id", "bucket_id", "created_at", "id"),
+        Index("ix_image_list", "account_id", "bucket_id", "state", "created_at", "id"),
+        Index(
+            "ix_image_ungrouped",
+            "account_id",
+            "bucket_id",
+            "created_at",
+            "id",
+            postgresql_where=text("state = 'ready' AND gallery_count = 0"),
+            sqlite_where=text("state = 'ready' AND gallery_count = 0"),
+        ),
         Index(
             "ix_image_deleted",
             "updated_at",
@@ -136,6 +165,8 @@ class Image(Record, table=True):
     order_id: str = Field(foreign_key="orders.id", index=True)
     position: int = 0
     state: str = "pending"
+    prefix: str = ""
+    gallery_count: int = 0
     name: str
     description: str | None = None
     original: Original = Field(sa_type=Json(Original))
@@ -172,6 +203,42 @@ class Variant(Record, table=True):
     sha256: str
     counted: bool = True
     created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+
+
+class Gallery(Record, table=True):
+    """A named set of images of one bucket. A public one can be looked at without a key."""
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    bucket_id: str = Field(foreign_key="bucket.id")
+    name: str
+    is_public: bool = False
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+    updated_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
+class GalleryImage(Record, table=True):
+    """An image is in a gallery."""
+
+    __tablename__ = "gallery_image"
+
+    gallery_id: str = Field(foreign_key="gallery.id", primary_key=True)
+    image_id: str = Field(foreign_key="image.id", primary_key=True, index=True)
+    added_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+
+
+class Replay(Record, table=True):
+    """An Idempotency-Key in use, and the answer it got: the same request gets it again."""
+
+    account_id: str = Field(foreign_key="account.id", primary_key=True)
+    route: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    request_hash: str
+    order_id: str | None = None
+    status: int | None = None
+    content_type: str = ""
+    body: bytes | None = Field(default=None, sa_type=LargeBinary)
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime, index=True)
 
 
 class LedgerEntry(Record, table=True):

@@ -67,6 +67,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How often an order is tried before it fails and is refunded."""
     max_file_bytes: Count = 50_000_000
     """Largest file that is accepted."""
+    source_seconds: Seconds = 30
+    """Longest that fetching an original by URL may take."""
+    source_loopback_ports: Annotated[str, Meta(pattern=r"^(\d+(,\d+)*)?$")] = ""
+    """For tests only: ports of this machine that originals may be fetched from."""
     max_uploads: Count = 64
     """Uploads that one gateway receives at the same time; more are told to come back."""
     body_seconds: Seconds = 300

@@ -9,11 +9,14 @@ import msgspec
 
 from models.database import Database
 from models.events import Original
-from models.orders import Made, finish_order
+from models.keeping import Made
+from models.orders import finish_order
 from models.recipe import Recipe, thumbnails
 from models.records import Bucket, Image, Order
+from models.words import word_for
 from pipeline.prints import Probe
 from pipeline.storage import VARIANTS, Storage
+from pipeline.stores import Stores
 from pipeline.studio import StoredPrint, Studio
 
 THUMBS = ("thumb_small", "thumb_big")
@@ -35,18 +38,18 @@ class Putting(NamedTuple):
     path: Path
 
 
-async def fulfil(task: Task, database: Database, storage: Storage, studio: Studio) -> bool:
+async def fulfil(task: Task, database: Database, stores: Stores, studio: Studio) -> bool:
     """Make everything the order asks for; False when somebody else finished it meanwhile.
 
     Every object has a key that follows from the order alone, so a second try overwrites what the
     first one left.
     """
     order = task.order
-    async with storage.file(order.staging_key, studio.scratch) as source:
+    async with stores.own.file(order.staging_key, studio.scratch) as source:
         probe = await studio.probe(source)
         with await studio.render(source, list(_recipes(order.asked))) as prints:
             puttings = list(_puttings(task, prints))
-            await _store(storage, puttings)
+            await _store(stores.of(task.bucket), puttings)
     made = [[put.made for put in puttings if put.image == n] for n in range(len(order.asked))]
     return await database.run(finish_order, order.id, _seen(order.original, probe), made)
 
@@ -80,7 +83,7 @@ def _putting(
     task: Task, number: int, suffix: str, stored: StoredPrint, *, counted: bool
 ) -> Putting:
     image = task.images[number]
-    object_key = f"{image.id}-{suffix}.{stored.extension}"
+    object_key = _object_key(task.order, image.id, suffix, stored.extension)
     folder = image_folder(task.bucket, image.id)
     made = Made(
         id_suffix=suffix,
@@ -96,6 +99,13 @@ def _putting(
         counted=counted,
     )
     return Putting(number, made, stored.path)
+
+
+def _object_key(order: Order, image_id: str, suffix: str, extension: str) -> str:
+    """The same at every try; with `unique_keys` one that the image never had before."""
+    if not order.unique_keys:
+        return f"{image_id}-{suffix}.{extension}"
+    return f"{image_id}-{word_for(order.id, suffix, extension)}-{suffix}.{extension}"
 
 
 def image_folder(bucket: Bucket, image_id: str) -> str:

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from models.columns import now
 from models.database import Database
 from models.events import ImageDeleted, OrderAccepted, deletion_subject, order_subject
-from models.orders import announce
+from models.outgoing import announce
 from models.records import Image, Order
 from models.wire import Wire
 from pipeline.outbox import forget_sent

@@ -24,12 +24,12 @@ async def working_pipeline(services: Services) -> AsyncIterator[Studio]:
         worker = Worker(
             services.database,
             services.bus,
-            services.storage,
+            services.stores,
             studio,
             attempts=settings.attempts,
             slots=2 * children,
         )
-        async with running(Reconciler(services.database, services.storage).run):
+        async with running(Reconciler(services.database, services.stores.own).run):
             async with running(worker.run):
                 yield studio
             await worker.drain(settings.drain_seconds)

@@ -2,24 +2,29 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import NamedTuple
 
 from models.database import Database, open_database
 from models.settings import Settings
 from pipeline.bus import Bus, connect
+from pipeline.egress import Egress
 from pipeline.outbox import Relay
-from pipeline.storage import Storage, open_storage
+from pipeline.storage import open_storage
+from pipeline.stores import Stores
 
 
-class Services(NamedTuple):
+class Services:
     """What every role needs, ready to use."""
 
-    settings: Settings
-    secret: str
-    database: Database
-    bus: Bus
-    storage: Storage
-    relay: Relay
+    def __init__(
+        self, settings: Settings, secret: str, database: Database, bus: Bus, stores: Stores
+    ) -> None:
+        self.settings = settings
+        self.secret = secret
+        self.database = database
+        self.bus = bus
+        self.stores = stores
+        self.egress = open_egress(settings)
+        self.relay = Relay(database, bus)
 
 
 @contextlib.asynccontextmanager
@@ -33,5 +38,10 @@ async def open_services(settings: Settings, secret: str) -> AsyncIterator[Servic
         bus = await connect(settings.nats_url, settings.nats_token, settings.nats_replicas)
         async with contextlib.aclosing(bus):
             await bus.prepare()
-            storage = open_storage(settings)
-            yield Services(settings, secret, database, bus, storage, Relay(database, bus))
+            yield Services(settings, secret, database, bus, Stores(open_storage(settings)))
+
+
+def open_egress(settings: Settings) -> Egress:
+    """What may be fetched from: the public internet, and what a test opens of this machine."""
+    open_ports = [int(port) for port in settings.source_loopback_ports.split(",") if port]
+    return Egress(allow=frozenset(("127.0.0.1", port) for port in open_ports))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from models.accounts import get_bucket
 from models.database import Database
 from models.errors import (
     RenderCrashed,
@@ -15,12 +16,13 @@ from models.errors import (
     ServiceError,
     Unavailable,
 )
-from models.events import DEAD, Failure, ImageDeleted, OrderAccepted, Work
+from models.events import DEAD, Failure, ImageDeleted, ObjectsDropped, OrderAccepted, Work
 from models.library import drop_image, find_tombstone
-from models.orders import count_attempt, fail_order, open_work
+from models.orders import count_attempt, fail_order, find_order, open_work
 from pipeline.bus import Bus, Delivery
 from pipeline.fulfil import Task, fulfil, image_folder
-from pipeline.storage import MissingObject, Storage
+from pipeline.storage import MissingObject
+from pipeline.stores import Stores
 from pipeline.studio import Studio
 
 log = structlog.get_logger("worker")
@@ -39,7 +41,7 @@ class Worker:
         self,
         database: Database,
         bus: Bus,
-        storage: Storage,
+        stores: Stores,
         studio: Studio,
         *,
         attempts: int,
@@ -47,7 +49,7 @@ class Worker:
     ) -> None:
         self._database = database
         self._bus = bus
-        self._storage = storage
+        self._stores = stores
         self._studio = studio
         self._attempts = attempts
         self._slots = asyncio.Semaphore(slots)
@@ -105,22 +107,29 @@ class Worker:
             case ImageDeleted(image_id=image_id):
                 await self._bury(image_id)
                 await delivery.done()
+            case ObjectsDropped() as dropped:
+                await self._drop(dropped)
+                await delivery.done()
 
     async def _process(self, delivery: Delivery, order_id: str) -> None:
-        opened = await self._database.read(open_work, order_id)
-        if opened is None:
+        order = await self._database.read(find_order, order_id)
+        if order is None or order.state != "pending":
             await delivery.done()
             return
-        task = Task(*opened)
         try:
-            await fulfil(task, self._database, self._storage, self._studio)
+            await self._fulfil(order_id)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 whatever it is, the order must come to an end
             if await self._judge(delivery, order_id, error):
                 return
         await delivery.done()
-        await self._storage.delete([task.order.staging_key])
+        await self._stores.own.delete([order.staging_key])
+
+    async def _fulfil(self, order_id: str) -> None:
+        opened = await self._database.read(open_work, order_id)
+        if opened is not None:
+            await fulfil(Task(*opened), self._database, self._stores, self._studio)
 
     async def _judge(self, delivery: Delivery, order_id: str, error: Exception) -> bool:
         """True when the order is tried again; else it has failed and is refunded."""
@@ -140,8 +149,13 @@ class Worker:
     async def _bury(self, image_id: str) -> None:
         tomb = await self._database.read(find_tombstone, image_id)
         if tomb is not None:
-            await self._storage.delete_under(image_folder(tomb.bucket, image_id))
+            store = self._stores.of(tomb.bucket)
+            await store.delete_under(image_folder(tomb.bucket, image_id))
             await self._database.run(drop_image, image_id)
+
+    async def _drop(self, dropped: ObjectsDropped) -> None:
+        bucket = await self._database.read(get_bucket, dropped.bucket_id)
+        await self._stores.of(bucket).delete(dropped.storage_keys)
 
 
 class Verdict(NamedTuple):

@@ -1,4 +1,4 @@
-"""Accounts, keys, buckets, orders, images, variants, ledger, outbox."""
+"""All tables of the first release."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -70,7 +70,15 @@ def upgrade() -> None:
         sa.Column("account_id", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("public_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
         sa.Column("is_primary", sa.Boolean(), nullable=False),
+        sa.Column("image_count", sa.Integer(), nullable=False),
+        sa.Column("endpoint", sa.String(), nullable=True),
+        sa.Column("region", sa.String(), nullable=True),
+        sa.Column("remote_bucket", sa.String(), nullable=True),
+        sa.Column("prefix", sa.String(), nullable=False),
+        sa.Column("public_url", sa.String(), nullable=True),
+        sa.Column("credentials", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["account.id"], name=op.f("fk_bucket_account_id_account")
@@ -99,12 +107,55 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_ledger_account_id"), ["account_id"], unique=False)
 
     op.create_table(
+        "replay",
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("route", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("request_hash", sa.String(), nullable=False),
+        sa.Column("order_id", sa.String(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("content_type", sa.String(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_replay_account_id_account")
+        ),
+        sa.PrimaryKeyConstraint("account_id", "route", "key", name=op.f("pk_replay")),
+    )
+    with op.batch_alter_table("replay", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_replay_created_at"), ["created_at"], unique=False)
+
+    op.create_table(
+        "gallery",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("bucket_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("is_public", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_gallery_account_id_account")
+        ),
+        sa.ForeignKeyConstraint(
+            ["bucket_id"], ["bucket.id"], name=op.f("fk_gallery_bucket_id_bucket")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_gallery")),
+    )
+    with op.batch_alter_table("gallery", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_gallery_account_id"), ["account_id"], unique=False)
+
+    op.create_table(
         "orders",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("account_id", sa.String(), nullable=False),
         sa.Column("bucket_id", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("image_id", sa.String(), nullable=True),
+        sa.Column("prefix", sa.String(), nullable=False),
+        sa.Column("unique_keys", sa.Boolean(), nullable=False),
+        sa.Column("change", sa.Text(), nullable=True),
         sa.Column("staging_key", sa.String(), nullable=False),
         sa.Column("original", sa.Text(), nullable=False),
         sa.Column("asked", sa.Text(), nullable=False),
@@ -141,6 +192,8 @@ def upgrade() -> None:
         sa.Column("order_id", sa.String(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("prefix", sa.String(), nullable=False),
+        sa.Column("gallery_count", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("description", sa.String(), nullable=True),
         sa.Column("original", sa.Text(), nullable=False),
@@ -165,9 +218,32 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'deleted'"),
         )
         batch_op.create_index(
-            "ix_image_list", ["account_id", "bucket_id", "created_at", "id"], unique=False
+            "ix_image_list", ["account_id", "bucket_id", "state", "created_at", "id"], unique=False
         )
         batch_op.create_index(batch_op.f("ix_image_order_id"), ["order_id"], unique=False)
+        batch_op.create_index(
+            "ix_image_ungrouped",
+            ["account_id", "bucket_id", "created_at", "id"],
+            unique=False,
+            postgresql_where=sa.text("state = 'ready' AND gallery_count = 0"),
+            sqlite_where=sa.text("state = 'ready' AND gallery_count = 0"),
+        )
+
+    op.create_table(
+        "gallery_image",
+        sa.Column("gallery_id", sa.String(), nullable=False),
+        sa.Column("image_id", sa.String(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["gallery_id"], ["gallery.id"], name=op.f("fk_gallery_image_gallery_id_gallery")
+        ),
+        sa.ForeignKeyConstraint(
+            ["image_id"], ["image.id"], name=op.f("fk_gallery_image_image_id_image")
+        ),
+        sa.PrimaryKeyConstraint("gallery_id", "image_id", name=op.f("pk_gallery_image")),
+    )
+    with op.batch_alter_table("gallery_image", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_gallery_image_image_id"), ["image_id"], unique=False)
 
     op.create_table(
         "variant",
@@ -204,7 +280,16 @@ def upgrade() -> None:
 def downgrade() -> None:
 
     op.drop_table("variant")
+    with op.batch_alter_table("gallery_image", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_gallery_image_image_id"))
+
+    op.drop_table("gallery_image")
     with op.batch_alter_table("image", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_image_ungrouped",
+            postgresql_where=sa.text("state = 'ready' AND gallery_count = 0"),
+            sqlite_where=sa.text("state = 'ready' AND gallery_count = 0"),
+        )
         batch_op.drop_index(batch_op.f("ix_image_order_id"))
         batch_op.drop_index("ix_image_list")
         batch_op.drop_index(
@@ -223,6 +308,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_orders_account_id"))
 
     op.drop_table("orders")
+    with op.batch_alter_table("gallery", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_gallery_account_id"))
+
+    op.drop_table("gallery")
+    with op.batch_alter_table("replay", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_replay_created_at"))
+
+    op.drop_table("replay")
     with op.batch_alter_table("ledger", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_ledger_account_id"))
 

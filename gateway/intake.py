@@ -1,0 +1,136 @@
+"""Intake: the original of a request, from its file part or from a URL, into staging."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request
+
+from cdn_edge.keys import read_path
+from gateway.admission import Door
+from gateway.asked import Asked, read_asked
+from gateway.form import Limits, read_form
+from gateway.measured import Measured, StagedFile
+from models.errors import BadSource, EmptyFile, InvalidFields, NotAnImage, Problem, ServiceError
+from models.events import Original
+from models.library import find_variant
+from models.settings import Settings
+from models.wire import Wire
+from pipeline.originals import FetchLimits, fetch_original
+from pipeline.services import Services
+from pipeline.sniff import sniff
+from pipeline.storage import STAGING, MissingObject
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class Intake(Wire, frozen=True):
+    """A request that was read: what it asks, and its original if it has one, in staging."""
+
+    order_id: str
+    asked: Asked
+    original: Original | None
+
+    @property
+    def staging_key(self) -> str:
+        """Where the original lies."""
+        return staging_key(self.order_id)
+
+
+def staging_key(order_id: str) -> str:
+    """Where the original of an order lies."""
+    return f"{STAGING}/{order_id}"
+
+
+def body_limits(settings: Settings) -> Limits:
+    """What one body may cost."""
+    return Limits(
+        file_bytes=settings.max_file_bytes,
+        body_seconds=settings.body_seconds,
+        read_seconds=settings.read_seconds,
+    )
+
+
+@contextlib.asynccontextmanager
+async def taken_in(
+    request: AnyRequest, services: Services, door: Door, order_id: str, allowed: tuple[str, ...]
+) -> AsyncIterator[Intake]:
+    """Read the whole request. When the block raises a refusal, staging is emptied again."""
+    try:
+        async with door.entered(request.headers.get("content-length")):
+            intake = await _read(request, services, order_id, allowed)
+    except ServiceError:
+        await services.stores.own.delete([staging_key(order_id)])
+        raise
+    yield intake
+
+
+async def _read(
+    request: AnyRequest, services: Services, order_id: str, allowed: tuple[str, ...]
+) -> Intake:
+    form = await read_form(
+        request.headers.get("content-type", ""),
+        request.stream(),
+        services.stores.own,
+        staging_key(order_id),
+        body_limits(services.settings),
+    )
+    asked = read_asked(form, allowed)
+    file = form.file
+    if file is None and asked.url is not None:
+        file = await _fetched(asked.url, services, staging_key(order_id))
+    original = _original(file, asked) if file else None
+    return Intake(order_id=order_id, asked=asked, original=original)
+
+
+def needed(original: Original | None) -> Original:
+    """The original of a request that cannot do without; InvalidFields when it has none."""
+    if original is None:
+        problem = "is missing: send a file here, or its address as url"
+        raise InvalidFields([Problem(field="image", problem=problem)])
+    return original
+
+
+def _original(file: StagedFile, asked: Asked) -> Original:
+    """What is known of a file so far. Whether it is an image is told from its bytes alone."""
+    if not file.size:
+        raise EmptyFile
+    if sniff(file.head) is None:
+        raise NotAnImage
+    return Original(
+        name=asked.change.name or _harmless(file.name) or "image",
+        size=file.size,
+        sha256=file.sha256,
+        content_type=asked.content_type or file.content_type,
+    )
+
+
+def _harmless(name: str) -> str:
+    return "".join(sign for sign in name if sign.isprintable())[:256]
+
+
+async def _fetched(url: str, services: Services, key: str) -> StagedFile:
+    """What is behind a URL, in staging under `key`."""
+    settings = services.settings
+    async with services.stores.own.writer(key) as sink:
+        measured = Measured(sink, settings.max_file_bytes)
+        if url.startswith(f"{settings.public_edge}/"):
+            return await _from_ourselves(url, services, measured)
+        limits = FetchLimits(max_bytes=settings.max_file_bytes, total=settings.source_seconds)
+        fetched = await fetch_original(url, measured, services.egress, limits)
+        return measured.staged(fetched.file_name_hint, fetched.content_type_hint)
+
+
+async def _from_ourselves(url: str, services: Services, measured: Measured) -> StagedFile:
+    """A variant of ours by its edge URL: read where it is, no request is sent for it."""
+    path = url.removeprefix(services.settings.public_edge).partition("?")[0]
+    address = read_path(path)
+    found = await services.database.read(find_variant, *address) if address else None
+    if found is None:
+        raise BadSource("The source URL names no image of ours.")
+    variant, bucket = found
+    try:
+        await measured.write(await services.stores.of(bucket).get(variant.storage_key))
+    except MissingObject as error:
+        raise BadSource from error
+    return measured.staged(variant.object_key, variant.content_type)
