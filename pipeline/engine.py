@@ -9,9 +9,10 @@ import pyvips
 
 from models.outputs import Ico, Output
 from models.recipe import Recipe, settle
-from pipeline.engine_develop import Exposure, decode, expose, place
+from pipeline.engine_develop import decode, place
 from pipeline.engine_encode import format_of, icon_sides, mount, save
 from pipeline.engine_errors import reading, writing
+from pipeline.engine_expose import Exposure, expose
 from pipeline.engine_load import Load, number, open_original
 from pipeline.engine_place import is_turned
 from pipeline.geometry import Size
@@ -100,7 +101,7 @@ def pictures(source: Path, recipes: Sequence[Recipe]) -> Iterator[tuple[Picture,
     for exposure, positions in wanted.items():
         with reading():
             image = decodes.take(exposure.load, partial(decode, original, exposure.load))
-            picture = place(original, exposure, image)
+            picture = place(exposure, image)
         del image  # a shared decode is large: nothing may keep it longer than the shelf does
         yield picture, tuple(positions)
 
