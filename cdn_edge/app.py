@@ -48,7 +48,8 @@ class Edge:
 
     It begins distrusting: until `trust()` says that every purge has been heard, a cached copy is
     served only after `find` confirms it. Purges come in through `forget` and its siblings; when
-    those return, this process will not serve what was purged.
+    those return, this process will not serve what was purged. When the disk cannot do its part
+    they raise Unavailable: distrust, and try the same purge again before trusting.
     """
 
     def __init__(self, source: Source, cache: Cache, limits: Limits) -> None:
@@ -98,6 +99,14 @@ class Edge:
     async def forget_everything(self) -> None:
         """The same for all there is: purges were missed and nobody knows which."""
         await self._forget("/", below=True)
+
+    async def bookmark(self) -> str:
+        """The mark of the last purge that the copies on disk have been through; '' for none."""
+        return await self._cache.bookmark()
+
+    async def set_bookmark(self, mark: str) -> None:
+        """Remember how far purges have come, together with the copies. Raises Unavailable."""
+        await self._cache.set_bookmark(mark)
 
     async def _forget(self, path: str, *, below: bool) -> None:
         self._forget_work(path, below=below)

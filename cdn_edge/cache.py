@@ -13,6 +13,7 @@ from cdn_edge.answers import Copy
 from cdn_edge.disk import Disk, open_disk
 from cdn_edge.entry import Entry
 from cdn_edge.memory import Memory
+from models.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ class Cache:
         await asyncio.gather(*self._writes)
 
     async def drop(self, path: str, *, below: bool) -> None:
-        """Remove a path, or everything `below` a prefix. Raises when the disk cannot.
+        """Remove a path, or everything `below` a prefix. Raises Unavailable when the disk cannot.
 
         Memory twice: a reader may bring the disk's copy back while that is being removed.
         """
@@ -71,7 +72,7 @@ class Cache:
         forget(path)
         if self._disk is not None:
             on_disk = self._disk.forget_prefix if below else self._disk.forget
-            await self._in_thread(on_disk, path)
+            await self._purging(on_disk, path)
             forget(path)
 
     async def sweep(self) -> None:
@@ -83,14 +84,14 @@ class Cache:
         except (sqlite.Error, OSError) as error:
             log.warning("the disk cache cannot be swept: %s", error)
 
-    async def bookmark(self) -> int:
-        """The last event up to which this cache's purges are done; 0 knows of none."""
-        return await self._in_thread(self._disk.bookmark) if self._disk else 0
+    async def bookmark(self) -> str:
+        """The mark of the last event whose purge is done in this cache; '' knows of none."""
+        return await self._in_thread(self._disk.bookmark) if self._disk else ""
 
-    async def set_bookmark(self, sequence: int) -> None:
-        """Remember that every purge up to this event is done."""
+    async def set_bookmark(self, mark: str) -> None:
+        """Remember that every purge up to this mark is done. Raises Unavailable."""
         if self._disk is not None:
-            await self._in_thread(self._disk.set_bookmark, sequence)
+            await self._purging(self._disk.set_bookmark, mark)
 
     async def close(self) -> None:
         """Finish writing and let go of the disk."""
@@ -106,6 +107,13 @@ class Cache:
             await self._in_thread(disk.put, path, copy.entry, copy.body, ticket)
         except (sqlite.Error, OSError) as error:
             log.warning("the disk cache cannot be written: %s", error)
+
+    async def _purging(self, work: Callable[[str], None], value: str) -> None:
+        try:
+            await self._in_thread(work, value)
+        except (sqlite.Error, OSError) as error:
+            log.exception("the disk cache cannot be purged")
+            raise Unavailable from error
 
     async def _in_thread(self, work: Callable[..., T], *values: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *values)

@@ -37,7 +37,7 @@ CREATE TRIGGER IF NOT EXISTS copy_out AFTER DELETE ON copies
 CREATE TABLE IF NOT EXISTS purges (
     id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, below INTEGER NOT NULL,
     at INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS bookmark (sequence INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS bookmarks (mark TEXT NOT NULL);
 """
 _MOST_USES = 10_000
 """Reads remembered until the next write; beyond that, who was used last is known less well."""
@@ -105,16 +105,19 @@ class Disk:
         """The same for every path that starts so."""
         self._purge(prefix, "path >= ? AND path < ?", (prefix, prefix + _LAST), below=True)
 
-    def bookmark(self) -> int:
-        """The last event every purge up to which is done here; 0 in a new folder."""
-        row = self._ask("SELECT sequence FROM bookmark")
-        return row[0] if row else 0
+    def bookmark(self) -> str:
+        """The mark of the last event whose purge is done here; '' in a new folder."""
+        row = self._ask("SELECT mark FROM bookmarks")
+        return row[0] if row else ""
 
-    def set_bookmark(self, sequence: int) -> None:
-        """Remember that every purge up to this event is done here."""
+    def set_bookmark(self, mark: str) -> None:
+        """Remember that every purge up to this mark is done here.
+
+        It lies with the purges: a power cut that takes one of them takes the mark after it too.
+        """
         with self._transaction():
-            self._index.execute("DELETE FROM bookmark")
-            self._index.execute("INSERT INTO bookmark VALUES (?)", (sequence,))
+            self._index.execute("DELETE FROM bookmarks")
+            self._index.execute("INSERT INTO bookmarks VALUES (?)", (mark,))
 
     def weight(self) -> int:
         """Bytes of all bodies kept."""

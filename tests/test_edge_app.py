@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pysqlite3 import dbapi2 as sqlite
 
 from cdn_edge.app import Edge
-from cdn_edge.cache import Cache, open_cache
+from cdn_edge.cache import Cache
+from models.errors import Unavailable
 from tests.edge_world import BUCKET, MIB, Shelf, get, make_edge, serve
 
 KEY = "a-1x1.webp"
@@ -431,7 +432,7 @@ async def test_a_purge_empties_memory_even_when_the_disk_fails(
         for key in (KEY, "b-1x1.webp"):
             shelf.put(key, b"new")
             close_index(cache)
-            with pytest.raises(Exception, match="closed"):
+            with pytest.raises(Unavailable):
                 await edge.forget(BUCKET, key)
             assert (await get(edge, f"/{BUCKET}/{key}")).body == b"new"
 
@@ -554,14 +555,14 @@ async def test_a_disk_that_others_keep_busy_holds_up_no_reader(
 
 
 async def test_the_bookmark_is_kept_with_the_copies(shelf: Shelf, tmp_path: Path) -> None:
-    async with opened(shelf, tmp_path) as (_, cache):
-        assert await cache.bookmark() == 0
-        await cache.set_bookmark(17)
-    async with opened(shelf, tmp_path) as (_, cache):
-        assert await cache.bookmark() == 17
-    memory_only = open_cache(MIB)
-    await memory_only.set_bookmark(17)
-    assert await memory_only.bookmark() == 0, "an empty memory has nothing to catch up with"
+    async with opened(shelf, tmp_path) as (edge, _):
+        assert await edge.bookmark() == ""
+        await edge.set_bookmark("seventeen")
+    async with opened(shelf, tmp_path) as (edge, _):
+        assert await edge.bookmark() == "seventeen"
+    async with opened(shelf) as (edge, _):
+        await edge.set_bookmark("seventeen")
+        assert await edge.bookmark() == "", "an empty memory has nothing to catch up with"
 
 
 # Over a real server
