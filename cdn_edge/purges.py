@@ -1,8 +1,5 @@
 """Purges reach the edge, also those that were said while it was away."""
 
-import contextlib
-from pathlib import Path
-
 import msgspec
 
 from cdn_edge.app import Edge
@@ -14,17 +11,16 @@ _read_purge = msgspec.json.Decoder(Purged).decode
 _read_mark = msgspec.json.Decoder(Mark).decode
 
 
-async def follow_purges(bus: Bus, edge: Edge, folder: Path) -> None:
-    """Keep the edge's cache true until cancelled. What was heard last is kept in `folder`."""
-    await follow(bus, _remembered(folder), _Purges(edge, folder))
+async def follow_purges(bus: Bus, edge: Edge) -> None:
+    """Keep the edge's cache true until cancelled. What was heard last is kept with its copies."""
+    await follow(bus, _mark(await edge.bookmark()), _Purges(edge))
 
 
 class _Purges:
     """Does what a purge says, and remembers how far it came."""
 
-    def __init__(self, edge: Edge, folder: Path) -> None:
+    def __init__(self, edge: Edge) -> None:
         self._edge = edge
-        self._folder = folder
 
     async def heard(self, data: bytes, mark: Mark) -> None:
         purge = _read_purge(data)
@@ -32,11 +28,11 @@ class _Purges:
             await self._edge.forget(purge.bucket, key)
         if not purge.keys:
             await self._edge.forget_bucket(purge.bucket)
-        _remember(self._folder, mark)
+        await self._edge.set_bookmark(_text(mark))
 
     async def lost(self, mark: Mark) -> None:
         await self._edge.forget_everything()
-        _remember(self._folder, mark)
+        await self._edge.set_bookmark(_text(mark))
 
     def sure(self) -> None:
         self._edge.trust()
@@ -45,14 +41,13 @@ class _Purges:
         self._edge.distrust()
 
 
-def _remembered(folder: Path) -> Mark | None:
+def _mark(text: str) -> Mark | None:
     """The mark of an earlier life; without one the cache of that life cannot be trusted."""
-    with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
-        return _read_mark((folder / "heard.json").read_bytes())
-    return None
+    try:
+        return _read_mark(text)
+    except msgspec.MsgspecError:
+        return None
 
 
-def _remember(folder: Path, mark: Mark) -> None:
-    fresh = folder / "heard.json.new"
-    fresh.write_bytes(msgspec.json.encode(mark))
-    fresh.replace(folder / "heard.json")
+def _text(mark: Mark) -> str:
+    return msgspec.json.encode(mark).decode()

@@ -18,12 +18,11 @@ async def serving_edge(services: Services) -> AsyncIterator[None]:
     """Serve the edge while the block runs."""
     settings = services.settings
     folder = settings.data / "edge-cache"
-    folder.mkdir(parents=True, exist_ok=True)
     cache = open_cache(settings.edge_memory_bytes, folder, settings.edge_disk_bytes)
     edge = edge_app(finder(services.database), fetcher(services.database, services.stores), cache)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(cache.close)
-        await stack.enter_async_context(running(lambda: follow_purges(services.bus, edge, folder)))
+        await stack.enter_async_context(running(lambda: follow_purges(services.bus, edge)))
         where = (settings.host, settings.edge_port)
         server = edge_server(edge, *where)
         await stack.enter_async_context(serving(server, *where, settings.drain_seconds))

@@ -38,8 +38,10 @@ async def follow(bus: Bus, mark: Mark | None, follower: Follower) -> None:
             mark = await _resumed(await bus.extent(), mark, follower)
             async for said in bus.purges(mark.seq):
                 if said is not None:
-                    mark = Mark(born=mark.born, seq=said.seq)
-                    await follower.heard(said.data, mark)
+                    # Gone on from only once it is done: what fails half-way is heard again.
+                    done = Mark(born=mark.born, seq=said.seq)
+                    await follower.heard(said.data, done)
+                    mark = done
                 if said is None or not said.waiting:
                     follower.sure()
         except Unavailable:
