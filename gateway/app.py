@@ -7,7 +7,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from gateway import images
+from gateway import convert, images
 from gateway.admission import Door
 from gateway.auth import guard
 from gateway.errors import answer_error
@@ -15,11 +15,12 @@ from gateway.intake import body_limits
 from gateway.requests import with_request_id
 from models.accounts import Caller
 from pipeline.services import Services
+from pipeline.studio import Studio
 
 
-def gateway_app(services: Services) -> ASGIApp:
+def gateway_app(services: Services, studio: Studio) -> ASGIApp:
     """The application. It opens nothing and closes nothing: `services` belong to the caller."""
-    api = Router("/api/v1", route_handlers=[images.routes])
+    api = Router("/api/v1", route_handlers=[images.routes, convert.routes])
     settings = services.settings
     door = Door(settings.max_uploads, body_limits(settings).body_bytes)
     app = Litestar(
@@ -29,9 +30,10 @@ def gateway_app(services: Services) -> ASGIApp:
             "services": Provide(_services),
             "caller": Provide(_caller),
             "door": Provide(_door),
+            "studio": Provide(_studio),
         },
         exception_handlers={Exception: answer_error},
-        state=State({"services": services, "door": door}),
+        state=State({"services": services, "door": door, "studio": studio}),
         request_max_body_size=None,
         logging_config=None,
         openapi_config=None,
@@ -53,6 +55,11 @@ async def _services(state: State) -> Services:
 async def _door(state: State) -> Door:
     door: Door = state.door
     return door
+
+
+async def _studio(state: State) -> Studio:
+    studio: Studio = state.studio
+    return studio
 
 
 async def _caller(request: Request[Any, Any, Any]) -> Caller:

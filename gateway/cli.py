@@ -50,10 +50,10 @@ def gateway(**given: Any) -> None:
 
     Needs CALOTYPE_NATS_URL and CALOTYPE_SECRET; run 'calotype migrate' first.
     """
-    from gateway.role import serving_gateway
+    from gateway.role import gateway_alone
     from gateway.run import run_role
 
-    asyncio.run(run_role("gateway", serving_gateway, read(**given)))
+    asyncio.run(run_role("gateway", gateway_alone, read(**given)))
 
 
 @main.command()
@@ -62,9 +62,9 @@ def gateway(**given: Any) -> None:
 def pipeline(**given: Any) -> None:
     """Start one pipeline: it makes the variants. Needs CALOTYPE_NATS_URL."""
     from gateway.run import run_role
-    from pipeline.role import working_pipeline
+    from pipeline.role import pipeline_alone
 
-    asyncio.run(run_role("pipeline", working_pipeline, read(**given)))
+    asyncio.run(run_role("pipeline", pipeline_alone, read(**given)))
 
 
 @main.command()

@@ -9,17 +9,26 @@ from granian.server.embed import Server
 
 from cdn_edge.serving import serving
 from gateway.app import gateway_app
+from pipeline.role import open_studio
 from pipeline.services import Services
+from pipeline.studio import Studio
 
 _HEADER_MILLISECONDS = 10_000
 
 
 @contextlib.asynccontextmanager
-async def serving_gateway(services: Services) -> AsyncIterator[None]:
+async def gateway_alone(services: Services) -> AsyncIterator[None]:
+    """Serve the API with a studio of its own, for conversions."""
+    async with open_studio(services.settings) as studio, serving_gateway(services, studio):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving_gateway(services: Services, studio: Studio) -> AsyncIterator[None]:
     """Serve the API while the block runs."""
     settings = services.settings
     server = Server(
-        gateway_app(services),
+        gateway_app(services, studio),
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,

@@ -19,7 +19,7 @@ from models.database import open_database
 from models.records import Account
 from models.schema import migrate
 from models.settings import Settings, SettingsError
-from pipeline.role import working_pipeline
+from pipeline.role import open_studio, working_pipeline
 from pipeline.services import Services, open_services
 from pipeline.tasks import running
 
@@ -49,9 +49,10 @@ async def system(settings: Settings) -> AsyncIterator[Ready]:
             key = await asyncio.to_thread(prepare, settings, secret)
             services = await stack.enter_async_context(open_services(settings, secret))
             await stack.enter_async_context(running(services.relay.run))
-            await stack.enter_async_context(working_pipeline(services))
+            studio = await stack.enter_async_context(open_studio(settings))
+            await stack.enter_async_context(working_pipeline(services, studio))
             await stack.enter_async_context(serving_edge(services))
-            await stack.enter_async_context(serving_gateway(services))
+            await stack.enter_async_context(serving_gateway(services, studio))
             yield Ready(services, key)
 
 

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 from models.columns import now
 from models.database import Database
 from models.events import ImageDeleted, OrderAccepted, deletion_subject, order_subject
+from models.ledger import refund_forgotten
 from models.outgoing import announce
 from models.records import Image, Order
 from models.wire import Wire
@@ -20,6 +21,7 @@ log = structlog.get_logger("reconciler")
 _EVERY_SECONDS = 60.0
 _STALE = timedelta(minutes=5)
 _LITTER_AGE = timedelta(hours=1)
+_FORGOTTEN = timedelta(minutes=15)
 _BATCH = 500
 
 
@@ -29,6 +31,7 @@ class Findings(Wire, frozen=True):
     orders: int = 0
     tombstones: int = 0
     staging: int = 0
+    refunds: int = 0
 
 
 class Reconciler:
@@ -57,7 +60,13 @@ class Reconciler:
         orders = await self._database.run(announce_stale_orders, before)
         tombstones = await self._database.run(announce_tombstones, before)
         await self._database.run(forget_sent)
-        return Findings(orders=orders, tombstones=tombstones, staging=await self._sweep_staging())
+        forgotten = now() - _FORGOTTEN
+        return Findings(
+            orders=orders,
+            tombstones=tombstones,
+            staging=await self._sweep_staging(),
+            refunds=await self._database.run(refund_forgotten, forgotten),
+        )
 
     async def _sweep_staging(self) -> int:
         """Delete originals that no pending order needs."""

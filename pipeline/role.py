@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from models.settings import Settings
 from pipeline.limits import Limits
 from pipeline.reconciler import Reconciler
 from pipeline.services import Services
@@ -14,22 +15,36 @@ from pipeline.tasks import running
 from pipeline.worker import Worker
 
 
+def open_studio(settings: Settings) -> Studio:
+    """The studio that settings ask for, to be entered."""
+    limits = msgspec.structs.replace(Limits(), seconds=settings.render_seconds)
+    return Studio(children=_children(settings), limits=limits)
+
+
+def _children(settings: Settings) -> int:
+    return settings.children or os.cpu_count() or 1
+
+
 @contextlib.asynccontextmanager
-async def working_pipeline(services: Services) -> AsyncIterator[Studio]:
+async def pipeline_alone(services: Services) -> AsyncIterator[None]:
+    """Process orders with a studio of its own while the block runs."""
+    async with open_studio(services.settings) as studio, working_pipeline(services, studio):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def working_pipeline(services: Services, studio: Studio) -> AsyncIterator[None]:
     """Process orders while the block runs; what is in hand at its end is finished, bounded."""
     settings = services.settings
-    limits = msgspec.structs.replace(Limits(), seconds=settings.render_seconds)
-    children = settings.children or os.cpu_count() or 1
-    async with Studio(children=children, limits=limits) as studio:
-        worker = Worker(
-            services.database,
-            services.bus,
-            services.stores,
-            studio,
-            attempts=settings.attempts,
-            slots=2 * children,
-        )
-        async with running(Reconciler(services.database, services.stores.own).run):
-            async with running(worker.run):
-                yield studio
-            await worker.drain(settings.drain_seconds)
+    worker = Worker(
+        services.database,
+        services.bus,
+        services.stores,
+        studio,
+        attempts=settings.attempts,
+        slots=2 * _children(settings),
+    )
+    async with running(Reconciler(services.database, services.stores.own).run):
+        async with running(worker.run):
+            yield
+        await worker.drain(settings.drain_seconds)
