@@ -14,12 +14,13 @@ _SIGNATURES: Final[tuple[tuple[Kind, re.Pattern[bytes]], ...]] = (
     ("webp", re.compile(rb"RIFF....WEBP", re.DOTALL)),
     ("tiff", re.compile(rb"II\*\0|MM\0\*|II\+\0|MM\0\+")),
     ("heif", re.compile(rb"....ftyp(?:mif1|msf1|avi[fs]|hei[cmsx]|hev[cmsx])", re.DOTALL)),
-    # Nothing but blanks, a declaration, comments and a doctype may stand before the element.
+    # Nothing but blanks, a declaration, comments and a doctype may stand before the element. The
+    # groups are atomic: a thousand comments have a thousand ends, not 2 to the 1000 ways to end.
     (
         "svg",
         re.compile(
             rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?"
-            rb"(?:<!--.*?-->\s*|<!DOCTYPE\s[^\[>]*(?:\[.*?\]\s*)?>\s*)*"
+            rb"(?><!--.*?-->\s*|<!DOCTYPE\s[^\[>]*(?:\[.*?\]\s*)?>\s*)*+"
             rb"<(?:svg:)?svg[\s>/]",
             re.DOTALL | re.IGNORECASE,
         ),

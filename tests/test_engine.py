@@ -276,6 +276,18 @@ def _given(output: Output) -> dict[str, object]:
     return {name: getattr(output, name) for name in output.__struct_fields__}
 
 
+@pytest.mark.parametrize("width", [21, 150])
+def test_the_colour_of_clear_pixels_does_not_bleed(width: int, put: Files) -> None:
+    half = Image.new("RGBA", (64, 64), (0, 255, 0, 0))
+    half.paste((255, 0, 0, 255), (0, 0, 31, 64))
+    buffer = io.BytesIO()
+    half.save(buffer, "PNG")
+    made = seen(one(put(buffer.getvalue()), Resize(width=width))).convert("RGBA")
+    edges = [pixel for _, pixel in made.getcolors() or [] if isinstance(pixel, tuple)]
+    assert len(edges) > 2
+    assert all(pixel[1] < 10 for pixel in edges if pixel[3] > 10)
+
+
 def test_a_translucent_letterbox_is_flattened_too(put: Files) -> None:
     clear = Colour(alpha=0)
     resize = Resize(width=60, height=60, fit="contain", background=clear)
