@@ -128,8 +128,8 @@ def _load(kind: str, path: Path, **options: Any) -> pyvips.Image:  # noqa: ANN40
     """Call one loader by name: the file's name is never parsed for options."""
     if kind in _PAGED:
         options = {"n": 1, "page": 0} | options
-    # Truncation is an error for every loader at "error"; TIFF files in the wild are full of
-    # harmless warnings (unknown tags), so only there a warning may pass.
+    # Sharp's level is "warning", and so is ours: both refuse the same files. But TIFFs in the wild
+    # are full of harmless warnings (unknown tags), and truncated ones fail at "error" as well.
     fail_on = "error" if kind == "tiff" else "warning"
     image = _LOADERS[kind](str(path), access="sequential", fail_on=fail_on, **options)
     if kind == "heif" and "page" in options and options["page"] == 0:

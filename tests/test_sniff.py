@@ -10,6 +10,7 @@ from pipeline.gifs import is_whole
 from pipeline.sniff import NEEDED, sniff
 from tests import heics, pictures
 
+ANIMATED = pictures.animated_gif()
 DRAWN = {
     "jpeg": pictures.jpeg(),
     "png": pictures.png(),
@@ -51,7 +52,7 @@ def test_no_head_keeps_the_sniffer_busy(start: bytes, piece: bytes) -> None:
 
 @given(st.integers(0, 10_000))
 def test_a_gif_is_whole_or_ends_inside_a_block(cut: int) -> None:
-    data = pictures.animated_gif()
+    data = ANIMATED
     end = cut % len(data)
     left = data[:end]
     whole = is_whole(left)
