@@ -86,7 +86,11 @@ class Cache:
 
     async def bookmark(self) -> str:
         """The mark of the last event whose purge is done in this cache; '' knows of none."""
-        return await self._in_thread(self._disk.bookmark) if self._disk else ""
+        try:
+            return await self._in_thread(self._disk.bookmark) if self._disk else ""
+        except (sqlite.Error, OSError) as error:
+            log.warning("the disk cache cannot be read: %s", error)
+            return ""
 
     async def set_bookmark(self, mark: str) -> None:
         """Remember that every purge up to this mark is done. Raises Unavailable."""
@@ -96,11 +100,11 @@ class Cache:
     async def close(self) -> None:
         """Finish writing and let go of the disk."""
         await self.settle()
-        if self._disk is not None:
-            self._disk.stop()
-        await asyncio.to_thread(self._threads.shutdown)
-        if self._disk is not None:
-            self._disk.close()
+        disk, self._disk = self._disk, None
+        if disk is not None:
+            disk.stop()
+            await asyncio.to_thread(self._threads.shutdown)
+            disk.close()
 
     async def _write(self, disk: Disk, path: str, copy: Copy, ticket: int) -> None:
         try:
