@@ -47,12 +47,16 @@ _AWAY = (
 
 
 class Delivery(NamedTuple):
-    """One message to work on, and how often it was delivered so far (1 = first)."""
+    """One message to work on, and how often it was delivered so far (1 = first).
+
+    Silence longer than `patience` seconds has it delivered again.
+    """
 
     data: bytes
     subject: str
     tries: int
     message: Msg
+    patience: float
 
     async def done(self) -> None:
         """Never deliver it again; returns when the server knows."""
@@ -78,7 +82,7 @@ class Delivery(NamedTuple):
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(_ACK_WAIT / 3)
+            await asyncio.sleep(self.patience / 3)
             with contextlib.suppress(*_AWAY):
                 await self.message.in_progress()
 
@@ -102,8 +106,9 @@ class Extent(NamedTuple):
 class Bus:
     """A connection to NATS that never gives up, and Calotype's streams on it."""
 
-    def __init__(self, client: Client, replicas: int) -> None:
+    def __init__(self, client: Client, replicas: int, ack_wait: float = _ACK_WAIT) -> None:
         self._client = client
+        self._ack_wait = ack_wait
         self._stream: JetStreamContext = client.jetstream(timeout=5)
         self._replicas = replicas
         self._broken = asyncio.Event()
@@ -122,7 +127,7 @@ class Bus:
         """Create the streams and the pipeline's consumer, or bring them up to date."""
         for config in _streams(self._replicas):
             await self._ensure_stream(config)
-        await self._stream.add_consumer(WORK_STREAM, _consumer())
+        await self._stream.add_consumer(WORK_STREAM, _consumer(self._ack_wait))
 
     async def _ensure_stream(self, config: StreamConfig) -> None:
         try:
@@ -158,7 +163,7 @@ class Bus:
                 subscription = await self._stream.pull_subscribe_bind(PIPELINE, WORK_STREAM)
                 try:
                     while True:
-                        yield await _next(subscription)
+                        yield await _next(subscription, self._ack_wait)
                 finally:
                     with contextlib.suppress(*_AWAY):
                         await subscription.unsubscribe()
@@ -215,13 +220,16 @@ class Bus:
             await asyncio.wait_for(self._client.close(), 2)
 
 
-async def _next(subscription: JetStreamContext.PullSubscription) -> Delivery | None:
+async def _next(
+    subscription: JetStreamContext.PullSubscription, ack_wait: float = _ACK_WAIT
+) -> Delivery | None:
     # One at a time: a larger fetch waits for the rest of its batch until its time is up.
     try:
         (message,) = await subscription.fetch(1, timeout=_FETCH_SECONDS, heartbeat=1)
     except (nats.errors.TimeoutError, nats.js.errors.FetchTimeoutError):
         return None
-    return Delivery(message.data, message.subject, message.metadata.num_delivered, message)
+    tries = message.metadata.num_delivered
+    return Delivery(message.data, message.subject, tries, message, ack_wait)
 
 
 def _said(message: Delivery | None) -> Said | None:
@@ -287,22 +295,27 @@ def _follower(after: int) -> ConsumerConfig:
     )
 
 
-def _consumer() -> ConsumerConfig:
+def _consumer(ack_wait: float) -> ConsumerConfig:
     # Attempts are counted by the worker: a server that stops delivering would strand an order.
     return ConsumerConfig(
         durable_name=PIPELINE,
         ack_policy=AckPolicy.EXPLICIT,
         deliver_policy=DeliverPolicy.ALL,
-        ack_wait=_ACK_WAIT,
+        ack_wait=ack_wait,
         max_deliver=-1,
         max_ack_pending=1000,
     )
 
 
-async def connect(urls: str, token: str = "", replicas: int = 1, name: str = "calotype") -> Bus:
-    """A connection that reconnects for ever and notices a silent server within ten seconds."""
+async def connect(
+    urls: str, token: str = "", replicas: int = 1, *, ack_wait: float = _ACK_WAIT
+) -> Bus:
+    """A connection that reconnects for ever and notices a silent server within ten seconds.
+
+    Work that nobody spoke for within `ack_wait` seconds is delivered again.
+    """
     client = Client()
-    bus = Bus(client, replicas)
+    bus = Bus(client, replicas, ack_wait)
 
     async def broken() -> None:
         bus.on_break()
@@ -310,7 +323,7 @@ async def connect(urls: str, token: str = "", replicas: int = 1, name: str = "ca
     await client.connect(
         servers=[url.strip() for url in urls.split(",")],
         token=token or None,
-        name=name,
+        name="calotype",
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.5,  # type: ignore[arg-type]  # its seconds may well be fractions
         ping_interval=5,
