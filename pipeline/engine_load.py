@@ -163,12 +163,11 @@ def _load_heic(original: Original) -> pyvips.Image:
     if bands is None:
         raise NotAnImage
     width, height = image.size
-    # A copy: pi-heif frees its pixels with `image`, whoever still looks at them.
-    strip = pyvips.Image.new_from_memory(
-        bytes(image.data), image.stride // bands, height, bands, "uchar"
-    )
-    picture = strip.crop(0, 0, width, height).copy(
-        interpretation="srgb" if bands > 2 else "b-w"  # noqa: PLR2004
+    rows = pyvips.Image.new_from_memory(image.data, image.stride, height, 1, "uchar")
+    # A copy without what pads the rows: pi-heif frees its pixels with `image`, who looks or not.
+    pixels = rows.crop(0, 0, width * bands, height).write_to_memory()
+    picture = pyvips.Image.new_from_memory(pixels, width, height, bands, "uchar").copy(
+        interpretation="srgb" if bands > 2 else "b-w"  # noqa: PLR2004 - grey, perhaps with alpha
     )
     if image.premultiplied_alpha:
         picture = picture.unpremultiply().cast("uchar")

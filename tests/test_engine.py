@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import pyvips
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from models.colour import Colour
 from models.errors import (
@@ -139,6 +139,8 @@ INPUTS = {
     "10-bit heic": (heics.DEEP, "heic", False),
     "turned heic": (heics.TURNED, "heic", False),
     "display p3 heic": (heics.DISPLAY_P3, "heic", False),
+    "odd heic": (heics.ODD, "heic", False),
+    "grey heic": (heics.GREY, "heic", False),
     "heic with alpha": (heics.CLEAR, "heic", True),
     "svg": (pictures.svg(), "svg", True),
 }
@@ -230,6 +232,21 @@ def test_a_display_p3_heic_keeps_its_colours(put: Files) -> None:
     wide = colour_at(one(put(heics.DISPLAY_P3)), 4, 4)  # the same scene, stored in Display P3
     assert near(plain, wide, by=14)
     assert near(plain, (220, 20, 20, 255), by=14)
+
+
+def test_a_heic_of_odd_sides_is_not_skewed(put: Files) -> None:
+    for data, mode in ((heics.ODD, "RGB"), (heics.GREY, "L")):
+        made = seen(one(put(data))).convert("RGB")
+        drawn = pictures.scene(61, 43, mode).convert("RGB")
+        skewed = ImageChops.offset(drawn, 5, 0)
+        assert made.size == (61, 43)
+        assert apart(made, drawn) < 12 < apart(made, skewed)
+
+
+def apart(left: Image.Image, right: Image.Image) -> float:
+    """How many levels two pictures differ by, seen from afar, on average."""
+    difference = ImageChops.difference(left.resize((15, 10)), right.resize((15, 10)))
+    return sum(ImageStat.Stat(difference).mean) / 3
 
 
 def test_a_deep_heic_is_brought_to_8_bits(put: Files) -> None:
