@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from models.colour import read_colour
 from tests.parity.case import Case
 from tests.parity.chosen import ANCHORS, COLOURS, CORNERS, FITS, KERNELS, NUMBERS, OTHER_CORNERS
 from tests.parity.inputs import DRAWN, MOVING, REAL
@@ -112,4 +113,6 @@ def cases(draw: st.DrawFn) -> Case:
     if picture in REAL and not resize.keys() & {"width", "height"}:
         resize["width"] = draw(_SIDES)
     options = draw(st.fixed_dictionaries({}, optional=_OPTIONS[name]))
+    if name != "jpeg" and read_colour(resize.get("background", "black")).alpha < 255:
+        options.pop("background", None)  # sharp flattens the picture, we what is around it as well
     return Case(picture, name, resize, options)
