@@ -77,11 +77,28 @@ class ApiKey(Record, table=True):
 class Bucket(Record, table=True):
     """A place to keep objects. `public_id` is its first path segment on the edge.
 
-    One with an `endpoint` is the customer's own S3; its `credentials` are encrypted. `image_count`
-    counts the ready images: a list of a million must not count them for every page.
+    One with an `endpoint` is the customer's own S3; its `credentials` are sealed. `image_count`
+    counts the ready images: a list of a million must not count them for every page. A deleted one
+    stays as a row for the orders that name it.
     """
 
-    __table_args__ = (UniqueConstraint("account_id", "key"),)
+    __table_args__ = (
+        Index(
+            "ix_bucket_key",
+            "account_id",
+            "key",
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
+            sqlite_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            "ix_bucket_primary",
+            "account_id",
+            unique=True,
+            postgresql_where=text("is_primary"),
+            sqlite_where=text("is_primary"),
+        ),
+    )
 
     id: str = Field(default_factory=new_id, primary_key=True)
     account_id: str = Field(foreign_key="account.id")
@@ -97,6 +114,8 @@ class Bucket(Record, table=True):
     public_url: str | None = None
     credentials: str | None = None
     created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+    deleted_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    objects_go: bool = False
 
 
 class Order(Record, table=True):

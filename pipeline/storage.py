@@ -11,11 +11,12 @@ from typing import NamedTuple, Protocol
 from uuid import uuid4
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, S3Store
 
 from models.errors import Unavailable
 from models.settings import Settings
+from models.wire import Wire
 
 STAGING = "staging"
 VARIANTS = "variants"
@@ -23,6 +24,7 @@ VARIANTS = "variants"
 # Buffers of one streaming upload: S3 wants parts of 5 MiB, a local file is content with less.
 _LOCAL_BUFFER = 256 * 1024
 _S3_BUFFER = 5 * 1024 * 1024
+_CUSTOMER_TIMEOUT = timedelta(seconds=30)
 _LITTER = re.compile(r"#\d+$")
 
 Store = LocalStore | S3Store
@@ -32,12 +34,34 @@ class MissingObject(Exception):
     """There is no object under this key."""
 
 
+class StorageDenies(Unavailable):
+    """The store is there and does not let us do this."""
+
+
+class NoPlace(Unavailable):
+    """The store is there, the bucket to put things in is not."""
+
+
 class Stored(NamedTuple):
     """An object as a listing sees it. Size in bytes, age in seconds since the epoch."""
 
     key: str
     size: int
     modified: float
+
+
+class Place(Wire, frozen=True):
+    """A place in a customer's own S3, and the keys to it: for nobody's eyes."""
+
+    endpoint: str
+    region: str
+    bucket: str
+    access_key: str
+    secret_key: str
+
+    def __repr__(self) -> str:
+        """Without the keys."""
+        return f"Place({self.endpoint}/{self.bucket})"
 
 
 class Sink(Protocol):
@@ -173,6 +197,10 @@ def _typed(key: str) -> Iterator[None]:
 def _available() -> Iterator[None]:
     try:
         yield
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise StorageDenies("The object storage refuses our credentials.") from error
+    except FileNotFoundError as error:
+        raise NoPlace("The object storage has no such bucket.") from error
     except (BaseError, OSError) as error:
         raise Unavailable("The object storage is not available right now.") from error
 
@@ -235,5 +263,38 @@ def open_s3(settings: Settings) -> Storage:
         config={name: value for name, value in config.items() if value},  # type: ignore[arg-type]
         client_options={"allow_http": settings.objects_endpoint.startswith("http://")},
         retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
+    )
+    return Storage(store, _S3_BUFFER)
+
+
+def open_customer(place: Place, proxy: str) -> Storage:
+    """Objects in a customer's S3, reached through `proxy` alone; gives up soon."""
+    store = S3Store(
+        place.bucket,
+        config={
+            "endpoint": place.endpoint,
+            "region": place.region,
+            # What the environment says is about our own storage. It must not reach a stranger's.
+            "virtual_hosted_style_request": False,
+            "skip_signature": False,
+            "s3_express": False,
+            "request_payer": False,
+            # One DELETE for each key is understood everywhere, a list of keys is not.
+            "disable_bulk_delete": True,
+        },
+        # Given so and not as config: a session token from the environment would be added to that.
+        credential_provider=lambda: {
+            "access_key_id": place.access_key,
+            "secret_access_key": place.secret_key,
+            "token": None,
+            "expires_at": None,
+        },
+        client_options={
+            "proxy_url": proxy,
+            "allow_http": place.endpoint.startswith("http://"),
+            "timeout": _CUSTOMER_TIMEOUT,
+            "pool_idle_timeout": timedelta(seconds=30),
+        },
+        retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=5)},
     )
     return Storage(store, _S3_BUFFER)

@@ -80,13 +80,30 @@ def upgrade() -> None:
         sa.Column("public_url", sa.String(), nullable=True),
         sa.Column("credentials", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("objects_go", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["account.id"], name=op.f("fk_bucket_account_id_account")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bucket")),
-        sa.UniqueConstraint("account_id", "key", name=op.f("uq_bucket_account_id_key")),
         sa.UniqueConstraint("public_id", name=op.f("uq_bucket_public_id")),
     )
+    with op.batch_alter_table("bucket", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_bucket_key",
+            ["account_id", "key"],
+            unique=True,
+            postgresql_where=sa.text("deleted_at IS NULL"),
+            sqlite_where=sa.text("deleted_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_bucket_primary",
+            ["account_id"],
+            unique=True,
+            postgresql_where=sa.text("is_primary"),
+            sqlite_where=sa.text("is_primary"),
+        )
+
     op.create_table(
         "ledger",
         sa.Column("id", sa.String(), nullable=False),
@@ -320,6 +337,18 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_ledger_account_id"))
 
     op.drop_table("ledger")
+    with op.batch_alter_table("bucket", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_bucket_primary",
+            postgresql_where=sa.text("is_primary"),
+            sqlite_where=sa.text("is_primary"),
+        )
+        batch_op.drop_index(
+            "ix_bucket_key",
+            postgresql_where=sa.text("deleted_at IS NULL"),
+            sqlite_where=sa.text("deleted_at IS NULL"),
+        )
+
     op.drop_table("bucket")
     with op.batch_alter_table("api_key", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_api_key_account_id"))
