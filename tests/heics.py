@@ -1,7 +1,8 @@
 """HEIC files of `scene`: nothing that Python can install writes them.
 
 Made once with Debian's heif-enc (`-q 40`, for the deep one `-b 10` from 16 bits); the turned one
-has an `irot` property of a quarter turn clockwise added to it. All are 64 x 48 pixels but the odd
+has an `irot` property of a quarter turn clockwise added to it, the last one a `colr` property
+that says Display P3 without a profile. All are 64 x 48 pixels but the odd
 and the grey one, which are 61 x 43.
 """
 
@@ -166,4 +167,26 @@ GREY: Final = b64decode(
     "Pu6JYxL7JgGf8XB1PT8Mt3umyUEAjPIsGoi/+33/FmUFEkh4f1BNtvV7aIEicZknqVRm3payxI7JaIw7uJiuMrvD"
     "KZmsPxhxMqzpMhmmZTl4yCz/I0mrUbQUg8wVSfTMbFwkzfQ29xVsMaFfW0MCJLtF8aRO6PUkKR+CD95KbVIGvOfX"
     "rA=="
+)
+SIGNALLED_P3: Final = b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAcFtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAA"
+    "AAAAAAAAAAAAAA5waXRtAAAAAAACAAAAEGlkYXQAAAAAAEAAMAAAADhpbG9jAQAAAERAAAIAAQAAAAAAAAHlAAEA"
+    "AAAAAAADFAACAAEAAAAAAAAAAQAAAAAAAAAIAAAAOGlpbmYAAAAAAAIAAAAVaW5mZQIAAAEAAQAAaHZjMQAAAAAV"
+    "aW5mZQIAAAAAAgAAZ3JpZAAAAADsaXBycAAAAMlpcGNvAAAAdmh2Y0MBA3AAAAAAAAAAAAAe8AD8/fj4AAAPAyAA"
+    "AQAYQAEMAf//A3AAAAMAkAAAAwAAAwAeugJAIQABACpCAQEDcAAAAwCQAAADAAADAB6gIIEFlurkprm4EBAwIAAA"
+    "AwAgAAADACEiAAEABkQBwXPAiQAAABRpc3BlAAAAAAAAAEAAAABAAAAAFGlzcGUAAAAAAAAAQAAAADAAAAAQcGl4"
+    "aQAAAAADCAgIAAAAE2NvbHJuY2x4AAwADQAGgAAAABtpcG1hAAAAAAAAAAIAAQKBAgACAwOEBQAAABppcmVmAAAA"
+    "AAAAAA5kaW1nAAIAAQABAAADHG1kYXQAAAMQKAGvWIu4pXn+4S8XT7lLahXbWi17P+CHdnvyL32g6a3aZ1eklXN8"
+    "fuPgAxOEoqt5o9HkhGC18KPkIppuQN6kGmXdq0Wk4wQqz48FqdT1aldAIFe8j5tVq7EmHO5Lv7fHlCk6gBe28Jhd"
+    "i67+iWgdmD0oR96rj9X0dUXM/MFLv0CyH7nCFTHGAFev+c9HfopkSrdZ2zQBJzU4bYE3FquI/i1TSSEmEdR7px2y"
+    "MRBQs/4a2cU9FoIceiSbHQhWpe/jgUgbdp+NBFh//10IqymjqOolY8JI4lsn9OeM+vYTZ8xHRvt5kE1W2WhktBcA"
+    "CSGHb+hDJbN5y+vr8s66FqJ2S9NgO/th+WURvo6Km9MzMAxBmevHUQ+R+f7KWcZ167oPgqSa+NWPFYnY5oacOx+P"
+    "grR9sgO/iF4AseCP3JmPFY3qJkC7nTpZShXdgfFk9MW1almgAtnrXHZTms2nSg35O6KMz1Vg2wZOTjM2fHCovyEU"
+    "+Wcd8p/lxViDcpKLPo+8tudJ6NbLHqHJit0C05qlssqx0g3teW3Mrr1Be7SXG9J9k1mV7ovBfKigP/u7DRyx+u5i"
+    "RBgUo+hq1eYPQLf9tDGIxn/01TEyVD38mWu8RviTJRGTYbN9kOkep3UDlKTc2yeJIr3xZH7jxkJhiq9AoMXZJ5xh"
+    "S3A/roVAOdyiRILPlp9RKJaFgZBn1VnVsFF9yY5ti/uw/J/RDoRrM1TLAAAsePxFzsBlILw/KGv/xIS84H1j7X71"
+    "AG6uRwFl7GUW43f9+AJzIy2E4ClvcaN6txDcIjP++mpV130YDinZmxWmcvLjA6EGPywecmGXTOf5BbRajYkb9twQ"
+    "tVW19EyLvf28Fc9uvzwDxgQDQfdKIDpQXxgEpC1cMjyFOd3bNdtRFef3+Dct4CmzssoolCBdXoseAg2mdoTF2hjS"
+    "TjOQTMaXpA1rE/nw2Rf1Z4rc1Rlm9kc8woohA/YDAh6Ud5OcTgqfQyaGC47RR6ncTAVMyW7XIOrQ2rA3u4M4KhTH"
+    "djHz6AqAOiZahVv5wBrfTOt/IA=="
 )
