@@ -180,10 +180,10 @@ def servers(folder: Path) -> Iterator[list[Row]]:
         yield [*rows, rows[-1]._replace(name="edge, 304", headers=("If-None-Match: *",))]
 
 
-def ask(row: Row, script: Path, seconds: float) -> Figure:
+def ask(row: Row, script: Path, seconds: int) -> Figure:
     """One run of wrk: 32 connections, keys in turn."""
     headers = [part for header in row.headers for part in ("-H", header)]
-    command = ["wrk", "-t1", "-c32", f"-d{seconds:g}s", "--latency", "-s", str(script), *headers]
+    command = ["wrk", "-t1", "-c32", f"-d{seconds}s", "--latency", "-s", str(script), *headers]
     before = _cpu_seconds(row.session)
     done = subprocess.run(
         [*command, f"http://127.0.0.1:{row.port}"], capture_output=True, text=True, check=True
@@ -219,7 +219,7 @@ def _latency(text: str, percent: int) -> float:
     return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]] if found else 0.0
 
 
-def measure(kilobytes: int, keys: int, seconds: float, rounds: int) -> list[Round]:
+def measure(kilobytes: int, keys: int, seconds: int, rounds: int) -> list[Round]:
     """Every round's figures by row, for bodies of this size."""
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
@@ -265,7 +265,7 @@ def report(kilobytes: int, rounds: list[Round]) -> list[dict[str, object]]:
 def main() -> None:
     """Measure every size and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keys", type=int, default=200)
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 200])
