@@ -15,6 +15,8 @@ from pipeline.prints import Probe
 
 _HEAP = 24 << 20  # what any job moves: line caches, tables, libvips itself
 _EIGHT_BITS = 8
+_COLOURS = 3
+_SLOW_AVIF = 4  # the effort from which libaom keeps more
 _HEIF = {"avif": (16.0, 25.0), "heic": (7.0, 12.0)}  # up to 8 bits, and more
 
 
@@ -44,7 +46,7 @@ def footprint(probe: Probe, settled: Sequence[Recipe]) -> Footprint:
     extents = [extent(probe, recipe) for recipe in settled]
     bands = max(probe.bands, 4 if probe.alpha else 3)
     encoders = (
-        here.pixels * (bands + _writing(recipe.output, bands=bands))
+        here.pixels * bands + _writing(recipe.output, here, clear=bands > _COLOURS)
         for here, recipe in zip(extents, settled, strict=True)
     )
     return Footprint(
@@ -88,12 +90,17 @@ def _sharing(probe: Probe, extents: Sequence[Extent]) -> int:
     return probe.width * probe.height * frames * probe.bands * depth
 
 
-def _writing(output: Output, *, bands: int) -> float:
-    """Bytes per pixel that an encoder adds to the picture it reads."""
-    clear = bands > 3  # noqa: PLR2004  # RGB and alpha
+def _writing(output: Output, here: Extent, *, clear: bool) -> float:
+    """What an encoder adds to the picture it reads; films are written frame by frame."""
+    frame = here.pixels / here.frames * _encoder(output, clear=clear)
+    return frame if here.frames == 1 else frame + here.pixels * 2.5
+
+
+def _encoder(output: Output, *, clear: bool) -> float:
+    """Bytes per pixel; `clear` pictures have an alpha channel."""
     match output:
         case Avif():
-            return 90.0 if clear else 52.0
+            return _avif(output, clear=clear)
         case Webp(lossless=True) | Webp(near_lossless=True):
             return 34.0
         case Webp():
@@ -103,3 +110,12 @@ def _writing(output: Output, *, bands: int) -> float:
         case Jpeg(progressive=True) | Png(palette=True):
             return 13.0
     return 8.0
+
+
+def _avif(output: Avif, *, clear: bool) -> float:
+    """30 for plain 4:2:0; whole planes of colour, depth, effort and alpha each take their share."""
+    slope = 30.0
+    slope *= 1.0 if output.chroma_subsampling == "4:2:0" else 1.4
+    slope *= 1.0 if output.bitdepth == _EIGHT_BITS else 1.4
+    slope *= 1.0 if (output.effort or 0) < _SLOW_AVIF else 1.4
+    return slope * (1.65 if clear else 1.0)
