@@ -31,6 +31,7 @@ from pipeline.jobs import (
 )
 from pipeline.limits import Limits
 from pipeline.prints import Picture, Print
+from pipeline.seal import seal
 
 Say = Callable[[Reply], None]
 
@@ -50,6 +51,7 @@ def serve(inbox: Iterator[bytes], say: Say) -> None:
     assert isinstance(birth, Birth)  # noqa: S101  # the studio speaks first, and only so
     engine.prepare()
     confine(birth.limits)
+    seal()
     say(Ready())
     for line in inbox:
         say(Begun())

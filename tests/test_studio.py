@@ -352,6 +352,46 @@ async def test_a_studio_does_not_start_with_the_decoders_checks_turned_off(
             pass
 
 
+SEALED = """
+import os, signal, socket, sys
+from pipeline.confine import confine
+from pipeline.limits import Limits
+from pipeline.seal import seal
+
+def refused(act):
+    try:
+        act()
+    except PermissionError:
+        return True
+    return False
+
+confine(Limits())
+if not seal():
+    sys.exit("no filters here")
+assert refused(lambda: socket.socket(socket.AF_INET))
+assert refused(lambda: socket.socket(socket.AF_UNIX))
+assert refused(lambda: os.execv("/bin/true", ["true"]))
+assert refused(lambda: os.kill(os.getppid(), 0))
+assert refused(lambda: signal.pidfd_send_signal(0, 0))
+"""
+
+
+def test_a_child_can_call_nobody_start_nothing_and_signal_no_one() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SEALED], capture_output=True, text=True, check=False
+    )
+    if "no filters here" in done.stderr:
+        pytest.skip("this kernel has no seccomp filters")
+    assert done.returncode == 0, done.stderr
+
+
+async def test_the_children_of_a_studio_are_sealed(scratch: Path) -> None:
+    async with Studio(children=1, scratch=scratch) as studio:
+        status = _seen(_pids(studio)[0], "status").decode()
+    assert "Seccomp:\t2" in status
+    assert "NoNewPrivs:\t1" in status
+
+
 PARENT = """
 import asyncio, sys
 from pathlib import Path
