@@ -7,7 +7,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from gateway import convert, images
+from gateway import convert, idempotency, images, orders_api
 from gateway.admission import Door
 from gateway.auth import guard
 from gateway.errors import answer_error
@@ -17,12 +17,19 @@ from models.accounts import Caller
 from pipeline.services import Services
 from pipeline.studio import Studio
 
+AnyRequest = Request[Any, Any, Any]
+
 
 def gateway_app(services: Services, studio: Studio) -> ASGIApp:
     """The application. It opens nothing and closes nothing: `services` belong to the caller."""
-    api = Router("/api/v1", route_handlers=[images.routes, convert.routes])
+    api = Router(
+        "/api/v1",
+        route_handlers=[images.routes, orders_api.routes, convert.routes],
+        before_request=idempotency.begin,
+    )
     settings = services.settings
     door = Door(settings.max_uploads, body_limits(settings).body_bytes)
+    running = idempotency.Running()
     app = Litestar(
         [api, health],
         guards=[guard],
@@ -32,13 +39,16 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
             "door": Provide(_door),
             "studio": Provide(_studio),
         },
-        exception_handlers={Exception: answer_error},
-        state=State({"services": services, "door": door, "studio": studio}),
+        exception_handlers={
+            Exception: answer_error,
+            idempotency.Answered: idempotency.answer_again,
+        },
+        state=State({"services": services, "door": door, "studio": studio, "running": running}),
         request_max_body_size=None,
         logging_config=None,
         openapi_config=None,
     )
-    return with_request_id(app)
+    return with_request_id(idempotency.with_replays(app, services, running))
 
 
 @get("/healthz", sync_to_thread=False)
@@ -47,9 +57,8 @@ def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-async def _services(state: State) -> Services:
-    services: Services = state.services
-    return services
+async def _services(state: State, request: AnyRequest) -> Services:
+    return idempotency.claiming(state.services, request)
 
 
 async def _door(state: State) -> Door:
@@ -62,6 +71,6 @@ async def _studio(state: State) -> Studio:
     return studio
 
 
-async def _caller(request: Request[Any, Any, Any]) -> Caller:
+async def _caller(request: AnyRequest) -> Caller:
     caller: Caller = request.state.caller
     return caller

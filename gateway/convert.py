@@ -36,7 +36,7 @@ class ClientGone(ServiceError):
     message = "The client left before the answer was ready."
 
 
-@post("/convert", opt={"needs": "images-convert-fly"}, status_code=200)
+@post("/convert", opt={"needs": "images-convert-fly", "replays": False}, status_code=200)
 async def convert(
     request: AnyRequest, services: Services, caller: Caller, door: Door, studio: Studio
 ) -> Response[Any]:

@@ -9,19 +9,19 @@ from sqlmodel import Session
 from gateway.admission import Door
 from gateway.asked import UPDATE_FIELDS, UPLOAD_FIELDS
 from gateway.intake import Intake, needed, taken_in
-from gateway.submit import cost_of, failure_of, refused, submit
+from gateway.orders_api import ordered
+from gateway.submit import cost_of, refused
 from gateway.views import (
     image_answer,
     images_answer,
-    order_view,
     pagination_view,
     statistics_view,
 )
 from models.accounts import Caller, find_bucket
-from models.errors import InvalidFields, NotFound, Problem
-from models.library import bury_image, change_image, find_image, list_images, shelves_of
-from models.orders import Draft, find_order, refuse_full_storage
-from models.records import Account, Bucket, Order, new_id
+from models.errors import InvalidFields, Problem
+from models.library import bury_image, change_image, find_image, list_images
+from models.orders import Draft, refuse_full_storage
+from models.records import Account, Bucket, new_id
 from pipeline.services import Services
 
 AnyRequest = Request[Any, Any, Any]
@@ -39,7 +39,7 @@ async def upload(
             key = intake.asked.bucket_key
             bucket = await services.database.read(find_bucket, caller.account_id, key)
             draft = _draft(intake, bucket, request)
-        return await answer_order(await submit(draft, services), services)
+        return await ordered(request, draft, services)
 
 
 @get("/images", opt={"needs": "images-read"})
@@ -85,7 +85,7 @@ async def change(
         async with refused(services, intake.staging_key):
             _refuse_several(intake)
             draft = _draft(intake, shelf.bucket, request, image_id, shelf.image.prefix)
-        return await answer_order(await submit(draft, services), services)
+        return await ordered(request, draft, services)
 
 
 async def _change_words(
@@ -121,18 +121,6 @@ async def remove(image_id: str, services: Services, caller: Caller) -> None:
     await services.database.run(bury_image, caller.account_id, image_id)
 
 
-@get("/orders/{order_id:str}", opt={"needs": "images-read"})
-async def show_order(order_id: str, services: Services, caller: Caller) -> Json:
-    """Where an order stands, with its images when it is done."""
-    order = await services.database.read(find_order, order_id)
-    if order is None or order.account_id != caller.account_id:
-        raise NotFound("There is no order with this id.")
-    view = order_view(order, services.settings.public_api)
-    if order.state == "done":
-        view |= await services.database.read(_done, order, services.settings.public_edge)
-    return view
-
-
 def _draft(
     intake: Intake,
     bucket: Bucket,
@@ -158,30 +146,6 @@ def _draft(
     )
 
 
-async def answer_order(order: Order, services: Services) -> Response[Any]:
-    """200 with the images, the failure as an error, or 202 with where to ask later."""
-    failure = failure_of(order)
-    if failure is not None:
-        raise failure
-    settings = services.settings
-    if order.state == "pending":
-        view = order_view(order, settings.public_api)
-        return Response(view, status_code=202, headers={"Location": view["location"]})
-    return Response(await services.database.read(_done, order, settings.public_edge))
-
-
-def _done(session: Session, order: Order, edge: str) -> Json:
-    """An update is answered with its one image, everything else with lists."""
-    shelves = shelves_of(session, order)
-    account = session.get_one(Account, order.account_id)
-    bucket = session.get_one(Bucket, order.bucket_id)
-    used = order.cost_free + order.cost_paid
-    statistics = {"accountStatistics": statistics_view(account, bucket, used)}
-    if order.kind == "update" and shelves:
-        return image_answer(shelves[0], edge) | statistics
-    return images_answer(shelves, edge) | statistics
-
-
 _change_options: Any = {"opt": {"needs": "images-update"}, "status_code": 200}
 
 routes = Router(
@@ -193,6 +157,5 @@ routes = Router(
         put("/images/{image_id:str}", **_change_options)(change),
         patch("/images/{image_id:str}", **_change_options)(change),
         remove,
-        show_order,
     ],
 )

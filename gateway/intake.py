@@ -9,7 +9,8 @@ from litestar import Request
 from cdn_edge.keys import read_path
 from gateway.admission import Door
 from gateway.asked import Asked, read_asked
-from gateway.form import Limits, read_form
+from gateway.form import Form, Limits, read_form
+from gateway.idempotency import Answered, digest_of_form, recall, repeated
 from gateway.measured import Measured, StagedFile
 from models.errors import BadSource, EmptyFile, InvalidFields, NotAnImage, Problem, ServiceError
 from models.events import Original
@@ -55,26 +56,37 @@ def body_limits(settings: Settings) -> Limits:
 async def taken_in(
     request: AnyRequest, services: Services, door: Door, order_id: str, allowed: tuple[str, ...]
 ) -> AsyncIterator[Intake]:
-    """Read the whole request. When the block raises a refusal, staging is emptied again."""
+    """Read the whole request; staging is emptied again when it is refused.
+
+    Raises Answered when it was carried out before.
+    """
     try:
         async with door.entered(request.headers.get("content-length")):
-            intake = await _read(request, services, order_id, allowed)
+            form = await _form(request, services, order_id)
+            known = await recall(request, digest_of_form(form))
+            if known is None:
+                intake = await _understood(form, services, order_id, allowed)
+        if known is not None:
+            raise Answered(await repeated(request, known, services))
     except ServiceError:
         await services.stores.own.delete([staging_key(order_id)])
         raise
     yield intake
 
 
-async def _read(
-    request: AnyRequest, services: Services, order_id: str, allowed: tuple[str, ...]
-) -> Intake:
-    form = await read_form(
+async def _form(request: AnyRequest, services: Services, order_id: str) -> Form:
+    return await read_form(
         request.headers.get("content-type", ""),
         request.stream(),
         services.stores.own,
         staging_key(order_id),
         body_limits(services.settings),
     )
+
+
+async def _understood(
+    form: Form, services: Services, order_id: str, allowed: tuple[str, ...]
+) -> Intake:
     asked = read_asked(form, allowed)
     file = form.file
     if file is None and asked.url is not None:

@@ -24,13 +24,19 @@ def with_request_id(app: ASGIApp) -> ASGIApp:
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
+                more = scope["state"].get("headers", [])
                 named = (b"x-request-id", request_id)
-                message["headers"] = [*message["headers"], named]
+                message["headers"] = [*message["headers"], named, *more]
             await send(message)
 
         await app(scope, receive, send_named)
 
     return identified
+
+
+def add_header(scope: Scope, name: str, value: str) -> None:
+    """Put a header on whatever this request will be answered, also when it is an error."""
+    scope["state"].setdefault("headers", []).append((name.encode(), value.encode()))
 
 
 def _given(scope: Scope) -> bytes | None:

@@ -37,26 +37,40 @@ async def refused(services: Services, staging_key: str) -> AsyncIterator[None]:
         raise
 
 
-async def submit(draft: Draft, services: Services) -> Order:
-    """Accept the order and wait for its end, as long as settings say; the order as it then is.
+async def submit(draft: Draft, services: Services, patience: float | None = None) -> Order:
+    """Accept the order and wait for its end; the order as it then is.
 
-    Raises what refused it, and then nothing is left of it.
+    `patience` is in seconds; without it, settings say how long. Raises what refused the order,
+    and then nothing is left of it.
     """
     async with services.bus.listening(outcome_subject(draft.order_id)) as outcomes:
         async with refused(services, draft.staging_key):
             await services.database.run(accept_order, draft)
-        seconds = services.settings.answer_seconds
-        return await _end_of(draft.order_id, outcomes, services.database, seconds)
+        seconds = services.settings.answer_seconds if patience is None else patience
+        return await _wait_for(draft.order_id, outcomes, services.database, seconds)
 
 
-async def _end_of(
-    order_id: str, outcomes: asyncio.Queue[bytes], database: Database, seconds: float
+async def end_of(order_id: str, services: Services, patience: float) -> Order:
+    """Wait for the end of an order that was accepted before; the order as it then is."""
+    async with services.bus.listening(outcome_subject(order_id)) as outcomes:
+        return await _wait_for(order_id, outcomes, services.database, patience, look_first=True)
+
+
+async def _wait_for(
+    order_id: str,
+    outcomes: asyncio.Queue[bytes],
+    database: Database,
+    seconds: float,
+    *,
+    look_first: bool = False,
 ) -> Order:
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         left = deadline - asyncio.get_running_loop().time()
+        pause = 0 if look_first else max(0, min(left, _LOOK_SECONDS))
+        look_first = False
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(outcomes.get(), max(0, min(left, _LOOK_SECONDS)))
+            await asyncio.wait_for(outcomes.get(), pause)
         order = await _look(order_id, database)
         if order is not None and (order.state != "pending" or left <= 0):
             return order

@@ -6,7 +6,7 @@ stranger. How it is written on the wire is the gateway's business.
 
 import re
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from models.wire import Wire
 
@@ -133,6 +133,38 @@ class NotFound(ServiceError):
     message = "There is nothing here."
 
 
+class Conflict(ServiceError):
+    """What is asked contradicts what is going on or was done."""
+
+    status = 409
+    message = "This contradicts what is there already."
+
+
+class StillRunning(Conflict):
+    """A request with the same Idempotency-Key is being carried out."""
+
+    message = "A request with this Idempotency-Key is still being carried out."
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
+class AnswerLost(Conflict):
+    """A request with the same Idempotency-Key took effect, but what it was answered is gone."""
+
+    message = (
+        "The request with this Idempotency-Key was carried out, but its answer was not kept: "
+        "look at what is there before you send it again under another key."
+    )
+
+
+class KeyReused(ServiceError):
+    """The Idempotency-Key was used for something else."""
+
+    status = 422
+    message = "This Idempotency-Key was used with a different request."
+
+
 class Gone(ServiceError):
     """There was such a thing, and it was deleted."""
 
@@ -204,6 +236,24 @@ class BadSource(ServiceError):
 
     status = 502
     message = "The source URL could not be fetched."
+
+
+class BucketFailed(ServiceError):
+    """A customer's own storage fails us: tried again for a while, then the customer is told."""
+
+    status = 502
+    message = "The storage of the bucket cannot be reached."
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The failure of the bucket with this key."""
+        return cls(cls.message.replace("the bucket", f"the bucket '{key}'"))
+
+
+class BucketRefused(BucketFailed):
+    """It is there and does not let us in: waiting will not help."""
+
+    message = "The storage of the bucket refuses its credentials or has no such place any more."
 
 
 class Unavailable(ServiceError):

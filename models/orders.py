@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlmodel import Session, col, select, update
 
 from models import ledger
+from models.buckets import check_open
 from models.columns import now
 from models.errors import NotFound, OutOfStorage
 from models.events import (
@@ -21,6 +22,7 @@ from models.keeping import Made, keep_new, replace_variants
 from models.outgoing import announce
 from models.recipe import Recipe
 from models.records import Account, Bucket, Image, Order, new_id
+from models.replays import belongs_to_order
 from models.wire import Wire
 
 
@@ -49,12 +51,15 @@ class Draft(Wire, frozen=True):
 def accept_order(session: Session, draft: Draft) -> None:
     """Take the order and its credits in one transaction. Its commit is the acceptance.
 
-    Raises OutOfCredits, OutOfStorage or InvalidFields, and then nothing is kept.
+    Raises OutOfCredits, OutOfStorage, BucketFailed, NotFound or InvalidFields, and then nothing is
+    kept.
     """
-    refuse_full_storage(session, draft.account_id)
+    if check_open(session, draft.bucket_id).endpoint is None:
+        refuse_full_storage(session, draft.account_id)
     check_galleries(session, draft.account_id, draft.bucket_id, draft.change.galleries or [])
     amount = ledger.reserve(session, draft.account_id, draft.order_id, draft.cost)
     session.add(_order(draft, amount))
+    belongs_to_order(session, draft.order_id)
     session.flush()
     if draft.image_id is None:
         session.add_all(_image(draft, position) for position in range(len(draft.asked)))
@@ -110,12 +115,15 @@ def find_order(session: Session, order_id: str) -> Order | None:
 def open_work(session: Session, order_id: str) -> tuple[Order, Bucket, list[Image]] | None:
     """A pending order with what is needed to process it, or None: then there is nothing to do.
 
-    Raises NotFound when the image that it was to update was deleted meanwhile.
+    Raises NotFound when the image that it was to update, or the bucket, was deleted meanwhile.
     """
     order = session.get(Order, order_id)
     if order is None or order.state != "pending":
         return None
-    return order, session.get_one(Bucket, order.bucket_id), images_of(session, order)
+    bucket = session.get_one(Bucket, order.bucket_id)
+    if bucket.deleted_at is not None:
+        raise NotFound("The bucket was deleted.")
+    return order, bucket, images_of(session, order)
 
 
 def images_of(session: Session, order: Order) -> list[Image]:

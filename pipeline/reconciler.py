@@ -12,6 +12,7 @@ from models.events import ImageDeleted, OrderAccepted, deletion_subject, order_s
 from models.ledger import refund_forgotten
 from models.outgoing import announce
 from models.records import Image, Order
+from models.replays import forget_replays
 from models.wire import Wire
 from pipeline.outbox import forget_sent
 from pipeline.storage import STAGING, Storage
@@ -60,6 +61,7 @@ class Reconciler:
         orders = await self._database.run(announce_stale_orders, before)
         tombstones = await self._database.run(announce_tombstones, before)
         await self._database.run(forget_sent)
+        await self._database.run(forget_replays)
         forgotten = now() - _FORGOTTEN
         return Findings(
             orders=orders,
