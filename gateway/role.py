@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
@@ -32,6 +32,7 @@ async def serving_gateway(services: Services, studio: Studio) -> AsyncIterator[N
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,
+        http=HTTPModes.http1,  # while granian guesses the version, a silent line is never closed
         websockets=False,
         backlog=1024,
         backpressure=1024,
