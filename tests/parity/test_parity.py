@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline import engine
 from tests.parity.case import Case
 from tests.parity.chosen import chosen
-from tests.parity.drawn import cases
+from tests.parity.drawn import FORMATS, cases
 from tests.parity.inputs import place
 from tests.parity.peer import Absent, Peer, sharp_peer
 
@@ -67,9 +68,12 @@ def test_a_chosen_print_is_sharps_print(case: Case, answers: Answers, inputs: Pa
     assert difference(case, source, answers[str(case)].result(250)) == ""
 
 
-@settings(max_examples=EXAMPLES, derandomize=True, database=None)
-@given(case=cases())
-def test_any_print_is_sharps_print(case: Case, peer: Peer, inputs: Path) -> None:
+@pytest.mark.parametrize("format_name", FORMATS)
+@settings(max_examples=EXAMPLES // len(FORMATS), derandomize=True, database=None)
+@given(data=st.data())
+def test_any_print_is_sharps_print(
+    data: st.DataObject, format_name: str, peer: Peer, inputs: Path
+) -> None:
+    case = data.draw(cases(format_name))
     source = place(case.picture, inputs)
-    note(str(case))
     assert difference(case, source, peer.ask(case, source).result(60)) == ""
