@@ -7,7 +7,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from gateway import convert, idempotency, images, orders_api
+from gateway import convert, galleries, idempotency, images, orders_api
 from gateway.admission import Door
 from gateway.auth import guard
 from gateway.errors import answer_error
@@ -24,7 +24,7 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
     """The application. It opens nothing and closes nothing: `services` belong to the caller."""
     api = Router(
         "/api/v1",
-        route_handlers=[images.routes, orders_api.routes, convert.routes],
+        route_handlers=[images.routes, orders_api.routes, convert.routes, galleries.routes],
         before_request=idempotency.begin,
     )
     settings = services.settings

@@ -16,6 +16,8 @@ AnyConnection = ASGIConnection[Any, Any, Any, Any]
 async def guard(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Let in who has the permission that the route's `opt` names under `needs`.
 
+    A function there is asked which one this request needs.
+
     Raises Unauthorized or MissingPermission; leaves the Caller in the connection's state.
     """
     needed = handler.opt.get("needs")
@@ -23,6 +25,8 @@ async def guard(connection: AnyConnection, handler: BaseRouteHandler) -> None:
         return
     services: Services = connection.app.state.services
     caller = await identify(connection.headers.get("authorization", ""), services)
+    if callable(needed):
+        needed = needed(connection)
     if needed not in caller.permissions:
         raise MissingPermission(needed)
     connection.state.caller = caller

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from models.galleries import Placed
 from models.library import Shelf
 from models.records import Account, Bucket, Order, Variant
 
@@ -86,6 +87,39 @@ def pagination_view(page: int, limit: int, total: int) -> Json:
         "nextPage": page + 1 if page < pages else None,
         "previousPage": page - 1 if page > 1 else None,
     }
+
+
+def gallery_view(placed: Placed) -> Json:
+    """A gallery without its images."""
+    gallery = placed.gallery
+    return {
+        "id": gallery.id,
+        "name": gallery.name,
+        "isPublic": gallery.is_public,
+        "bucketKey": placed.bucket.key,
+        "accountId": gallery.account_id,
+        "createdAt": iso(gallery.created_at),
+        "updatedAt": gallery.updated_at and iso(gallery.updated_at),
+    }
+
+
+def ungrouped_view(bucket: Bucket) -> Json:
+    """The gallery that a bucket's images are in when they are in none."""
+    return {
+        "id": "ungrouped",
+        "name": "Ungrouped",
+        "isPublic": False,
+        "bucketKey": bucket.key,
+        "accountId": bucket.account_id,
+        "createdAt": iso(bucket.created_at),
+        "updatedAt": None,
+    }
+
+
+def member_view(gallery_id: str, shelf: Shelf, edge: str) -> Json:
+    """One image as a member of a gallery."""
+    image = image_view(shelf, edge)
+    return {"galleryId": gallery_id, "imageId": shelf.image.id, "image": image}
 
 
 def order_view(order: Order, api: str) -> Json:

@@ -1,11 +1,157 @@
-"""Galleries: which images belong together, and who may look at them."""
+"""Galleries: which images belong together, and who may look at them.
 
-from collections.abc import Sequence
+Locks are taken images first, then one gallery, so that changes at the same time wait for each other
+and never in a circle. SQLite has one writer and ignores them.
+"""
 
-from sqlmodel import Session, col, delete, select, update
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from models.errors import InvalidFields, Problem
-from models.records import Gallery, GalleryImage, Image
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, delete, func, insert, select, tuple_, update
+from sqlmodel.sql.expression import Select
+
+from models.columns import now
+from models.errors import InvalidFields, NotFound, Problem
+from models.records import Bucket, Gallery, GalleryImage, Image
+
+MOST_IMAGES_AT_ONCE = 10_000
+_CHUNK = 500  # ids in one statement; both databases limit how many there may be
+
+
+class Placed(NamedTuple):
+    """A gallery, and the bucket that its images are in."""
+
+    gallery: Gallery
+    bucket: Bucket
+
+
+class Member(NamedTuple):
+    """An image's place in a gallery's order: by when it was added."""
+
+    added_at: datetime
+    image_id: str
+
+
+def make_gallery(
+    session: Session, bucket: Bucket, name: str, image_ids: Sequence[str], *, is_public: bool
+) -> Placed:
+    """A new gallery of these images, in this order. InvalidFields names one that is not there."""
+    wanted = list(dict.fromkeys(image_ids))
+    _lock_images(session, bucket, wanted)
+    gallery = Gallery(
+        account_id=bucket.account_id, bucket_id=bucket.id, name=name, is_public=is_public
+    )
+    session.add(gallery)
+    session.flush()
+    _add_images(session, gallery, wanted)
+    return Placed(gallery, bucket)
+
+
+def _lock_images(session: Session, bucket: Bucket, image_ids: Sequence[str]) -> None:
+    """Keep others from deleting these images; InvalidFields unless all are ready in the bucket."""
+    known: set[str] = set()
+    for chunk in _chunks(sorted(_possible(image_ids))):
+        found = select(Image.id).where(
+            col(Image.id).in_(chunk),
+            Image.account_id == bucket.account_id,
+            Image.bucket_id == bucket.id,
+            Image.state == "ready",
+        )
+        known |= set(session.exec(found.order_by(col(Image.id)).with_for_update()))
+    problems = [
+        Problem(field=f"imageIds[{place}]", problem="there is no such image in this bucket")
+        for place, image_id in enumerate(image_ids)
+        if image_id not in known
+    ]
+    if problems:
+        raise InvalidFields(problems)
+
+
+def _add_images(session: Session, gallery: Gallery, image_ids: Sequence[str]) -> None:
+    """Added a microsecond apart, which keeps them in the order asked."""
+    rows = [
+        {
+            "gallery_id": gallery.id,
+            "image_id": image_id,
+            "added_at": gallery.created_at + timedelta(microseconds=place),
+        }
+        for place, image_id in enumerate(image_ids)
+    ]
+    if rows:
+        session.execute(insert(GalleryImage), rows)
+        count_galleries(session, image_ids)
+
+
+def find_gallery(session: Session, account_id: str, gallery_id: str) -> Placed:
+    """A gallery of this account, or NotFound: also for one of somebody else."""
+    return _placed(session, gallery_id, col(Gallery.account_id) == account_id)
+
+
+def find_public_gallery(session: Session, gallery_id: str) -> Placed:
+    """A gallery that anybody may look at, or NotFound: also for a private one."""
+    return _placed(session, gallery_id, col(Gallery.is_public).is_(True))
+
+
+def _placed(session: Session, gallery_id: str, condition: ColumnElement[bool]) -> Placed:
+    found = session.exec(
+        select(Gallery, Bucket)
+        .join(Bucket, col(Bucket.id) == Gallery.bucket_id)
+        .where(col(Gallery.id).in_(_possible([gallery_id])), condition)
+    ).first()
+    if found is None:
+        raise NotFound("There is no gallery with this id.")
+    return Placed(*found)
+
+
+def list_galleries(session: Session, account_id: str) -> list[Placed]:
+    """Every gallery of an account, newest first."""
+    found = (
+        select(Gallery, Bucket)
+        .join(Bucket, col(Bucket.id) == Gallery.bucket_id)
+        .where(Gallery.account_id == account_id)
+        .order_by(col(Gallery.created_at).desc(), col(Gallery.id).desc())
+    )
+    return [Placed(gallery, bucket) for gallery, bucket in session.exec(found)]
+
+
+def change_gallery(
+    session: Session, account_id: str, gallery_id: str, *, name: str | None, is_public: bool | None
+) -> Placed:
+    """Rename, show or hide a gallery; None leaves as it is."""
+    placed = find_gallery(session, account_id, gallery_id)
+    given = {"name": name, "is_public": is_public}
+    changes = {field: value for field, value in given.items() if value is not None}
+    changed = session.exec(
+        update(Gallery).where(col(Gallery.id) == gallery_id).values(updated_at=now(), **changes)
+    )
+    if changed.rowcount != 1:
+        raise NotFound("There is no gallery with this id.")
+    session.refresh(placed.gallery)
+    return placed
+
+
+def members_after(
+    session: Session, gallery_id: str, last: Member | None, limit: int
+) -> list[Member]:
+    """The next members of a gallery, in the order they were added."""
+    found = _members(gallery_id).limit(limit)
+    if last is not None:
+        place = tuple_(col(GalleryImage.added_at), col(GalleryImage.image_id))
+        found = found.where(place > tuple_(*last))
+    return [Member(*row) for row in session.exec(found)]
+
+
+def members_on_page(session: Session, gallery_id: str, page: int, limit: int) -> list[Member]:
+    """One page of a gallery, and one member more if another page follows."""
+    found = _members(gallery_id).offset((page - 1) * limit).limit(limit + 1)
+    return [Member(*row) for row in session.exec(found)]
+
+
+def _members(gallery_id: str) -> Select[datetime, str]:
+    order = (col(GalleryImage.added_at), col(GalleryImage.image_id))
+    return select(*order).where(GalleryImage.gallery_id == gallery_id).order_by(*order)
 
 
 def check_galleries(
@@ -13,7 +159,7 @@ def check_galleries(
 ) -> None:
     """Raise InvalidFields unless every gallery is the account's and of this bucket."""
     found = select(Gallery.id).where(
-        col(Gallery.id).in_(gallery_ids),
+        col(Gallery.id).in_(_possible(gallery_ids)),
         Gallery.account_id == account_id,
         Gallery.bucket_id == bucket_id,
     )
@@ -28,23 +174,32 @@ def check_galleries(
 
 
 def put_in_galleries(session: Session, image_id: str, gallery_ids: Sequence[str]) -> None:
-    """Make these the image's galleries, and no others; one that is gone by now is left out."""
+    """Make these the image's galleries, and no others; one that is gone by now is left out.
+
+    NotFound when the image itself is gone by now.
+    """
+    state = select(Image.state).where(Image.id == image_id).with_for_update()
+    if session.exec(state).first() in (None, "deleted"):
+        raise NotFound("There is no image with this id.")
     session.exec(delete(GalleryImage).where(col(GalleryImage.image_id) == image_id))
-    standing = set(session.exec(select(Gallery.id).where(col(Gallery.id).in_(gallery_ids))))
-    kept = [gallery_id for gallery_id in dict.fromkeys(gallery_ids) if gallery_id in standing]
-    session.add_all(GalleryImage(gallery_id=one, image_id=image_id) for one in kept)
+    kept = select(Gallery.id).where(col(Gallery.id).in_(gallery_ids)).order_by(col(Gallery.id))
+    standing = set(session.exec(kept.with_for_update(read=True, key_share=True)))
+    wanted = [gallery_id for gallery_id in dict.fromkeys(gallery_ids) if gallery_id in standing]
+    session.add_all(GalleryImage(gallery_id=one, image_id=image_id) for one in wanted)
     session.flush()
     count_galleries(session, [image_id])
 
 
 def count_galleries(session: Session, image_ids: Sequence[str]) -> None:
-    """Write down in how many galleries each image is; who has none is found by index."""
-    for image_id in image_ids:
-        members = select(GalleryImage.gallery_id).where(GalleryImage.image_id == image_id)
+    """Write down in how many galleries each image is; who has none is found by index.
+
+    Exact when nobody else changes them meanwhile: the images must be locked, or pending.
+    """
+    members = select(func.count()).where(GalleryImage.image_id == Image.id).scalar_subquery()
+    for chunk in _chunks(image_ids):
         session.exec(
-            update(Image)
-            .where(col(Image.id) == image_id)
-            .values(gallery_count=len(session.exec(members).all()))
+            update(Image).where(col(Image.id).in_(chunk)).values(gallery_count=members),
+            execution_options={"synchronize_session": False},
         )
 
 
@@ -55,3 +210,12 @@ def galleries_of(session: Session, image_ids: Sequence[str]) -> dict[str, list[s
     for row in session.exec(found.order_by(col(GalleryImage.added_at))):
         belongs[row.image_id].append(row.gallery_id)
     return belongs
+
+
+def _possible(ids: Sequence[str]) -> list[str]:
+    """Those that may be ids at all: Postgres takes no text with a NUL in it."""
+    return [one for one in ids if "\0" not in one]
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, delete, select, text, update
 
 from models.columns import now
 from models.errors import NotFound
@@ -62,10 +62,29 @@ def list_images(
     )
     # The index alone finds the page; only its rows are read whole.
     ids = select(Image.id).where(*ready).order_by(*order).offset((page - 1) * limit).limit(limit)
-    wanted = session.exec(ids).all()
-    found = {one.id: one for one in session.exec(select(Image).where(col(Image.id).in_(wanted)))}
-    images = [found[image_id] for image_id in wanted if image_id in found]
-    return Page(put_on_shelves(session, images), bucket.image_count)
+    return Page(shelves_in_order(session, session.exec(ids).all()), bucket.image_count)
+
+
+def list_ungrouped(session: Session, bucket: Bucket, page: int, limit: int) -> list[Shelf]:
+    """One page of a bucket's images that are in no gallery, newest first. Pages count from 1."""
+    ids = (
+        select(Image.id)
+        .where(Image.account_id == bucket.account_id, Image.bucket_id == bucket.id)
+        # Word for word the index's own condition: with bound values neither database may use it.
+        .where(text("state = 'ready' AND gallery_count = 0"))
+        .order_by(col(Image.created_at).desc(), col(Image.id).desc())
+        .offset((page - 1) * limit)
+        .limit(limit)
+    )
+    return shelves_in_order(session, session.exec(ids).all())
+
+
+def shelves_in_order(session: Session, image_ids: Sequence[str]) -> list[Shelf]:
+    """The ready ones of these images, in this order."""
+    ready = select(Image).where(col(Image.id).in_(image_ids), Image.state == "ready")
+    found = {image.id: image for image in session.exec(ready)}
+    images = [found[image_id] for image_id in image_ids if image_id in found]
+    return put_on_shelves(session, images)
 
 
 def put_on_shelves(session: Session, images: Sequence[Image]) -> list[Shelf]:
@@ -117,19 +136,36 @@ def change_image(session: Session, account_id: str, image_id: str, change: Chang
 
 def bury_image(session: Session, account_id: str, image_id: str) -> None:
     """Make an image a tombstone: gone for everybody now, its objects soon. NotFound if none."""
-    shelf = find_image(session, account_id, image_id)
-    buried = session.exec(
+    if not bury_images(session, [find_image(session, account_id, image_id)]):
+        raise NotFound("There is no image with this id.")
+
+
+def bury_images(session: Session, shelves: Sequence[Shelf]) -> int:
+    """Make images tombstones; how many of them were none yet."""
+    ready = select(Image.id).where(
+        col(Image.id).in_([shelf.image.id for shelf in shelves]), Image.state == "ready"
+    )
+    buried = set(session.exec(ready.order_by(col(Image.id)).with_for_update()))
+    session.exec(
         update(Image)
-        .where(col(Image.id) == image_id, col(Image.state) == "ready")
+        .where(col(Image.id).in_(buried))
         .values(state="deleted", gallery_count=0, updated_at=now())
     )
-    if buried.rowcount != 1:
-        raise NotFound("There is no image with this id.")
-    session.exec(delete(GalleryImage).where(col(GalleryImage.image_id) == image_id))
-    count_storage(session, shelf.bucket, -shelf.image.size)
-    count_images(session, shelf.bucket.id, -1)
+    session.exec(delete(GalleryImage).where(col(GalleryImage.image_id).in_(buried)))
+    for shelf in shelves:
+        if shelf.image.id in buried:
+            _tell_of_burial(session, shelf)
+    for bucket in {shelf.bucket.id: shelf.bucket for shelf in shelves}.values():
+        sizes = [s.image.size for s in shelves if s.image.id in buried and s.bucket is bucket]
+        count_storage(session, bucket, -sum(sizes))
+        count_images(session, bucket.id, -len(sizes))
+    return len(buried)
+
+
+def _tell_of_burial(session: Session, shelf: Shelf) -> None:
     keys = [variant.object_key for variant in shelf.variants]
     announce_purge(session, shelf.bucket, shelf.image, keys)
+    image_id = shelf.image.id
     announce(session, deletion_subject(image_id), ImageDeleted(image_id=image_id))
 
 

@@ -133,6 +133,12 @@ class Order(Record, table=True):
             postgresql_where=text("state = 'pending'"),
             sqlite_where=text("state = 'pending'"),
         ),
+        Index(
+            "ix_orders_waiting",
+            "bucket_id",
+            postgresql_where=text("state = 'pending'"),
+            sqlite_where=text("state = 'pending'"),
+        ),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True)
@@ -237,9 +243,10 @@ class Gallery(Record, table=True):
 
 
 class GalleryImage(Record, table=True):
-    """An image is in a gallery."""
+    """An image is in a gallery, whose images are in the order they were added."""
 
     __tablename__ = "gallery_image"
+    __table_args__ = (Index("ix_gallery_image_order", "gallery_id", "added_at", "image_id"),)
 
     gallery_id: str = Field(foreign_key="gallery.id", primary_key=True)
     image_id: str = Field(foreign_key="image.id", primary_key=True, index=True)

@@ -1,6 +1,6 @@
 """Plain values for tests that are about something else: an original, a draft, what was made."""
 
-from models.events import Original
+from models.events import Change, Original
 from models.orders import Draft, Made
 from models.recipe import Jpeg, Recipe, Resize, Webp
 from models.records import new_id
@@ -32,8 +32,7 @@ def draft(account_id: str, bucket_id: str, *, images: int = 1, cost: int = 2) ->
             for n in range(1, images + 1)
         ],
         cost=cost,
-        name="cat.jpg",
-        description="asleep",
+        change=Change(name="cat.jpg", description="asleep"),
     )
 
 

@@ -200,6 +200,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'pending'"),
             sqlite_where=sa.text("state = 'pending'"),
         )
+        batch_op.create_index(
+            "ix_orders_waiting",
+            ["bucket_id"],
+            unique=False,
+            postgresql_where=sa.text("state = 'pending'"),
+            sqlite_where=sa.text("state = 'pending'"),
+        )
 
     op.create_table(
         "image",
@@ -261,6 +268,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("gallery_image", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_gallery_image_image_id"), ["image_id"], unique=False)
+        batch_op.create_index(
+            "ix_gallery_image_order", ["gallery_id", "added_at", "image_id"], unique=False
+        )
 
     op.create_table(
         "variant",
@@ -298,6 +308,7 @@ def downgrade() -> None:
 
     op.drop_table("variant")
     with op.batch_alter_table("gallery_image", schema=None) as batch_op:
+        batch_op.drop_index("ix_gallery_image_order")
         batch_op.drop_index(batch_op.f("ix_gallery_image_image_id"))
 
     op.drop_table("gallery_image")
@@ -317,6 +328,11 @@ def downgrade() -> None:
 
     op.drop_table("image")
     with op.batch_alter_table("orders", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_orders_waiting",
+            postgresql_where=sa.text("state = 'pending'"),
+            sqlite_where=sa.text("state = 'pending'"),
+        )
         batch_op.drop_index(
             "ix_orders_pending",
             postgresql_where=sa.text("state = 'pending'"),
