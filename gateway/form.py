@@ -93,7 +93,8 @@ async def _punctual(chunks: AsyncIterator[bytes], limits: Limits) -> AsyncIterat
             raise RequestTimeout from None
         if chunk is None:
             return
-        yield chunk
+        if chunk:  # the parser takes an empty one for the end
+            yield chunk
 
 
 class _Reader:
@@ -199,3 +200,5 @@ def read_json(fields: Mapping[str, str], name: str) -> object:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise _problem(name, f"is not JSON: {error}") from None
+    except RecursionError:
+        raise _problem(name, "is nested too deeply") from None
