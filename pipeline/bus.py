@@ -34,6 +34,7 @@ PIPELINE = "pipeline"
 # A leader election of a three-node cluster takes about five seconds; publishing survives three.
 _PUBLISH_TRIES = 15
 _ACK_WAIT = 30.0
+_CONNECT_SECONDS = 15.0
 _FETCH_SECONDS = 5.0
 _HOUR = 3600.0
 _MONTH = 30 * 24 * _HOUR
@@ -181,6 +182,10 @@ class Bus:
             queue.put_nowait(message.data)
 
         subscription = await self._client.subscribe(subject, cb=hear)
+        if self._client.is_connected:
+            with contextlib.suppress(*_AWAY):  # until the server answers it may not know of us
+                await self._client.flush(timeout=1)  # its PING overtakes the subscription,
+                await self._client.flush(timeout=1)  # and only the second one comes after it
         try:
             yield queue
         finally:
@@ -215,9 +220,15 @@ class Bus:
             broken.cancel()
 
     async def aclose(self) -> None:
-        """Leave politely."""
-        with contextlib.suppress(*_AWAY):
-            await asyncio.wait_for(self._client.close(), 2)
+        """Leave politely, within two seconds.
+
+        In a task of its own: when the server just died, the client's close can end cancelled, or
+        not at all.
+        """
+        closing = asyncio.create_task(self._client.close())
+        closing.add_done_callback(_look_away)
+        await asyncio.wait((closing,), timeout=2)
+        closing.cancel()
 
 
 async def _next(
@@ -242,6 +253,7 @@ def _said(message: Delivery | None) -> Said | None:
 async def _unless(broken: asyncio.Task[Literal[True]], waited: Coroutine[Any, Any, T]) -> T:
     """The result of `waited`, or ConnectionError as soon as the connection breaks."""
     task = asyncio.create_task(waited)
+    task.add_done_callback(_look_away)
     try:
         await asyncio.wait((task, broken), return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -249,6 +261,12 @@ async def _unless(broken: asyncio.Task[Literal[True]], waited: Coroutine[Any, An
         return task.result()
     finally:
         task.cancel()
+
+
+def _look_away(task: asyncio.Task[Any]) -> None:
+    """Nobody waits for this any more: let its end go without a complaint in the log."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _streams(replicas: int) -> tuple[StreamConfig, ...]:
@@ -308,11 +326,17 @@ def _consumer(ack_wait: float) -> ConsumerConfig:
 
 
 async def connect(
-    urls: str, token: str = "", replicas: int = 1, *, ack_wait: float = _ACK_WAIT
+    urls: str,
+    token: str = "",
+    replicas: int = 1,
+    *,
+    ack_wait: float = _ACK_WAIT,
+    within: float = _CONNECT_SECONDS,
 ) -> Bus:
     """A connection that reconnects for ever and notices a silent server within ten seconds.
 
-    Work that nobody spoke for within `ack_wait` seconds is delivered again.
+    Work that nobody spoke for within `ack_wait` seconds is delivered again. The first connection
+    has to stand `within` seconds, else Unavailable: a wrong address or token does not heal.
     """
     client = Client()
     bus = Bus(client, replicas, ack_wait)
@@ -320,18 +344,25 @@ async def connect(
     async def broken() -> None:
         bus.on_break()
 
-    await client.connect(
-        servers=[url.strip() for url in urls.split(",")],
-        token=token or None,
-        name="calotype",
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=0.5,  # type: ignore[arg-type]  # its seconds may well be fractions
-        ping_interval=5,
-        max_outstanding_pings=2,
-        connect_timeout=5,
-        disconnected_cb=broken,
-        error_cb=_quiet,
-    )
+    try:
+        async with asyncio.timeout(within):
+            await client.connect(
+                servers=[url.strip() for url in urls.split(",")],
+                token=token or None,
+                name="calotype",
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.5,  # type: ignore[arg-type]  # its seconds may well be fractions
+                ping_interval=5,
+                max_outstanding_pings=2,
+                connect_timeout=5,
+                disconnected_cb=broken,
+                error_cb=_quiet,
+            )
+    except _AWAY as error:
+        await bus.aclose()
+        raise Unavailable(
+            "The message bus does not let us in: check CALOTYPE_NATS_URL and CALOTYPE_NATS_TOKEN."
+        ) from error
     return bus
 
 
