@@ -1,0 +1,325 @@
+"""The bus against a real server: at least once, also when that server is killed."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from time import monotonic
+
+import pytest
+
+from models.errors import Unavailable
+from models.events import outcome_subject
+from pipeline.bus import Bus, Delivery, Said, connect
+from tests.faults import FaultProxy
+from tests.servers import Nats
+
+SUBJECT = "calotype.orders.one"
+
+
+@contextlib.asynccontextmanager
+async def connected(nats: Nats, *, ack_wait: float = 30.0) -> AsyncIterator[Bus]:
+    async with contextlib.aclosing(await connect(nats.url, nats.token, ack_wait=ack_wait)) as bus:
+        yield bus
+
+
+@contextlib.asynccontextmanager
+async def working(bus: Bus) -> AsyncIterator[Callable[[float], object]]:
+    """A function that waits for the next delivery; the same subscription all the time."""
+    deliveries = bus.work()
+
+    async def following(seconds: float) -> Delivery:
+        async with asyncio.timeout(seconds):
+            while True:
+                delivery = await anext(deliveries)
+                if delivery is not None:
+                    return delivery
+
+    async with contextlib.aclosing(deliveries):
+        yield following
+
+
+async def quiet(bus: Bus, seconds: float) -> bool:
+    """True when nothing is delivered for so long."""
+    async with working(bus) as following:
+        try:
+            await following(seconds)  # type: ignore[misc]
+        except TimeoutError:
+            return True
+    return False
+
+
+async def until_connected(bus: Bus, wanted: bool, seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while bus.connected is not wanted:  # noqa: ASYNC110 it is the connection that is watched
+            await asyncio.sleep(0.02)
+
+
+async def test_what_is_published_is_delivered_until_it_is_done(bus: Bus) -> None:
+    await bus.publish(SUBJECT, b"data", "id-1")
+    async with working(bus) as following:
+        delivery = await following(5)
+        assert (delivery.data, delivery.subject, delivery.tries) == (b"data", SUBJECT, 1)
+        await delivery.done()
+    assert await quiet(bus, 0.5)
+
+
+async def test_the_same_message_id_is_delivered_once(bus: Bus) -> None:
+    await asyncio.gather(*(bus.publish(SUBJECT, b"data", "the-same") for _ in range(10)))
+    await bus.publish(SUBJECT, b"other", "another")
+    async with working(bus) as following:
+        heard = [await following(5), await following(5)]
+        assert {delivery.data for delivery in heard} == {b"data", b"other"}
+        for delivery in heard:
+            await delivery.done()
+    assert await quiet(bus, 0.5)
+
+
+async def test_later_means_later_and_counts_the_tries(bus: Bus) -> None:
+    await bus.publish(SUBJECT, b"data", "id-1")
+    async with working(bus) as following:
+        delivery = await following(5)
+        put_back = monotonic()
+        await delivery.later(0.6)
+        again = await following(5)
+        assert 0.5 < monotonic() - put_back < 4
+        assert (again.data, again.tries) == (b"data", 2)
+        await again.done()
+
+
+async def test_a_dead_message_is_never_delivered_again(nats: Nats) -> None:
+    async with connected(nats, ack_wait=0.5) as bus:
+        await bus.prepare()
+        await bus.publish(SUBJECT, b"data", "id-1")
+        async with working(bus) as following:
+            await (await following(5)).dead()
+        assert await quiet(bus, 1)
+
+
+async def test_a_message_nobody_speaks_for_is_delivered_again(nats: Nats) -> None:
+    async with connected(nats, ack_wait=0.5) as bus:
+        await bus.prepare()
+        await bus.publish(SUBJECT, b"data", "id-1")
+        async with working(bus) as following:
+            await following(5)
+            assert (await following(5)).tries == 2
+
+
+async def test_a_message_that_is_held_is_not_delivered_to_anybody_else(nats: Nats) -> None:
+    async with connected(nats, ack_wait=0.6) as bus, connected(nats, ack_wait=0.6) as other:
+        await bus.prepare()
+        await bus.publish(SUBJECT, b"data", "id-1")
+        async with working(bus) as following:
+            delivery = await following(5)
+            async with delivery.held():
+                assert await quiet(other, 2)
+            await delivery.done()
+
+
+async def test_two_pipelines_share_the_work(nats: Nats) -> None:
+    async with connected(nats) as bus, connected(nats) as other:
+        await bus.prepare()
+        await other.prepare()
+        for number in range(20):
+            await bus.publish(f"calotype.orders.{number}", b"%d" % number, f"id-{number}")
+
+        async def take_ten(which: Bus) -> set[bytes]:
+            taken = set()
+            async with working(which) as following:
+                for _ in range(10):
+                    delivery = await following(5)
+                    taken.add(delivery.data)
+                    await delivery.done()
+            return taken
+
+        one, two = await asyncio.gather(take_ten(bus), take_ten(other))
+        assert len(one | two) == 20
+
+
+async def test_preparing_twice_and_at_once_is_the_same(nats: Nats) -> None:
+    async with connected(nats) as bus, connected(nats) as other:
+        await asyncio.gather(bus.prepare(), other.prepare(), bus.prepare())
+        await bus.publish(SUBJECT, b"data", "id-1")
+        async with working(other) as following:
+            await (await following(5)).done()
+
+
+async def test_an_idle_worker_hears_that_there_is_nothing(bus: Bus) -> None:
+    deliveries = bus.work()
+    async with contextlib.aclosing(deliveries), asyncio.timeout(8):
+        assert await anext(deliveries) is None
+
+
+# The server dies
+
+
+async def test_a_worker_goes_on_after_the_server_was_killed(nats: Nats, bus: Bus) -> None:
+    await bus.publish(SUBJECT, b"before", "id-1")
+    async with working(bus) as following:
+        await (await following(5)).done()
+        waiting = asyncio.ensure_future(following(20))
+        await asyncio.sleep(0.2)
+        nats.kill()
+        await asyncio.sleep(0.3)
+        nats.start()
+        await bus.publish(SUBJECT, b"after", "id-2")
+        delivery = await waiting
+        assert delivery.data == b"after"
+        await delivery.done()
+    assert await quiet(bus, 0.5)
+
+
+async def test_what_was_acknowledged_survives_a_kill(nats: Nats, bus: Bus) -> None:
+    for number in range(20):
+        await bus.publish(f"calotype.orders.{number}", b"%d" % number, f"id-{number}")
+    nats.kill()
+    nats.start()
+    heard = set()
+    async with working(bus) as following:
+        while len(heard) < 20:
+            delivery = await following(20)
+            heard.add(int(delivery.data))
+            await delivery.done()
+    assert heard == set(range(20))
+
+
+async def test_publishing_outlasts_a_restart(nats: Nats, bus: Bus) -> None:
+    nats.kill()
+    await until_connected(bus, False)
+    publishing = asyncio.create_task(bus.publish(SUBJECT, b"data", "id-1"))
+    await asyncio.sleep(1.5)
+    assert not publishing.done()
+    nats.start()
+    async with asyncio.timeout(15):
+        await publishing
+    async with working(bus) as following:
+        await (await following(5)).done()
+    assert await quiet(bus, 0.5)
+
+
+async def test_done_says_when_the_server_does_not_know(nats: Nats, bus: Bus) -> None:
+    await bus.publish(SUBJECT, b"data", "id-1")
+    async with working(bus) as following:
+        delivery = await following(5)
+        nats.kill()
+        with pytest.raises(Exception):  # noqa: B017, PT011 any: only silence would be wrong
+            await delivery.done()
+        nats.start()
+
+
+async def test_lost_streams_are_made_anew_by_who_works(nats: Nats, bus: Bus) -> None:
+    async with working(bus) as following:
+        waiting = asyncio.ensure_future(following(30))
+        await asyncio.sleep(0.2)
+        nats.lose_everything()
+        await bus.publish(SUBJECT, b"data", "id-1")
+        delivery = await waiting
+        assert delivery.data == b"data"
+        await delivery.done()
+
+
+async def test_a_bus_that_is_closed_publishes_nothing_and_says_so(nats: Nats) -> None:
+    async with connected(nats) as bus:
+        await bus.prepare()
+    async with asyncio.timeout(5):
+        with pytest.raises(Unavailable):
+            await bus.publish(SUBJECT, b"data", "id-1")
+
+
+async def test_a_silent_server_is_noticed(nats: Nats) -> None:
+    async with FaultProxy("127.0.0.1", nats.port) as line:
+        url = f"nats://127.0.0.1:{line.port}"
+        async with contextlib.aclosing(await connect(url, nats.token)) as bus:
+            await bus.prepare()
+            line.freeze()
+            await until_connected(bus, False, 20)
+            await line.heal()
+            line.reset()
+            async with asyncio.timeout(15):
+                await bus.publish(SUBJECT, b"data", "id-1")
+
+
+async def test_a_wrong_token_does_not_get_in(nats: Nats) -> None:
+    async with asyncio.timeout(5):
+        with pytest.raises(Unavailable, match="CALOTYPE_NATS_TOKEN"):
+            await connect(nats.url, "wrong", within=1)
+
+
+async def test_a_server_that_is_not_there_is_unavailable_in_time(nats: Nats) -> None:
+    nats.kill()
+    async with asyncio.timeout(5):
+        with pytest.raises(Unavailable, match="CALOTYPE_NATS_URL"):
+            await connect(nats.url, nats.token, within=1)
+
+
+# Listening
+
+
+async def test_who_listens_hears_what_is_said_from_then_on(bus: Bus) -> None:
+    await bus.publish(outcome_subject("order"), b"before", "id-1")
+    async with bus.listening(outcome_subject("order")) as heard:
+        await bus.publish(outcome_subject("other"), b"other", "id-2")
+        await bus.publish(outcome_subject("order"), b"after", "id-3")
+        async with asyncio.timeout(5):
+            assert await heard.get() == b"after"
+        assert heard.empty()
+
+
+async def test_who_listens_hears_again_after_a_restart(nats: Nats, bus: Bus) -> None:
+    async with bus.listening(outcome_subject("order")) as heard:
+        nats.kill()
+        nats.start()
+        await bus.publish(outcome_subject("order"), b"after", "id-1")
+        async with asyncio.timeout(10):
+            assert await heard.get() == b"after"
+
+
+async def test_listening_begins_before_the_block_does(bus: Bus, nats: Nats) -> None:
+    async with connected(nats) as other:
+        for number in range(20):
+            async with bus.listening(outcome_subject("order")) as heard:
+                await other.publish(outcome_subject("order"), b"%d" % number, f"id-{number}")
+                async with asyncio.timeout(5):
+                    assert await heard.get() == b"%d" % number, number
+
+
+# Purges
+
+
+async def test_purges_are_heard_in_their_order_from_a_place_on(bus: Bus) -> None:
+    for number in range(1, 6):
+        await bus.publish("calotype.purges.bucket", b"%d" % number, f"id-{number}")
+    heard: list[Said] = []
+    purges = bus.purges(2)
+    async with contextlib.aclosing(purges), asyncio.timeout(5):
+        while len(heard) < 3:
+            said = await anext(purges)
+            assert said is not None
+            heard.append(said)
+    assert [(said.seq, said.data) for said in heard] == [(3, b"3"), (4, b"4"), (5, b"5")]
+    assert heard[-1].waiting == 0
+
+
+async def test_the_extent_of_the_purges_grows_and_changes_its_birth_with_the_stream(
+    nats: Nats, bus: Bus
+) -> None:
+    before = await bus.extent()
+    assert before.last == 0
+    await bus.publish("calotype.purges.bucket", b"1", "id-1")
+    assert await bus.extent() == before._replace(first=1, last=1)
+    nats.lose_everything()
+    await until_connected(bus, True, 10)
+    with pytest.raises(Unavailable):
+        await bus.extent()
+    await bus.prepare()
+    assert (await bus.extent()).born != before.born
+
+
+async def test_a_break_ends_the_purges_at_once(nats: Nats, bus: Bus) -> None:
+    purges = bus.purges(0)
+    async with contextlib.aclosing(purges), asyncio.timeout(3):
+        assert await anext(purges) is None
+        ending = asyncio.ensure_future(anext(purges))
+        await asyncio.sleep(0.1)
+        nats.kill()
+        with pytest.raises(Unavailable):
+            await ending
