@@ -26,6 +26,7 @@ from models.errors import (
     RenderOutOfMemory,
     RenderTimedOut,
     ServiceError,
+    Unavailable,
     revived,
 )
 from pipeline.jobs import Begun, Birth, Failed, Finished, Job, Reply, read_reply, write
@@ -39,6 +40,7 @@ _OUT_OF_TIME = (signal.SIGXCPU, signal.SIGALRM)
 _CAUSES: dict[Reason | None, type[ServiceError]] = {
     "timed out": RenderTimedOut,
     "out of memory": RenderOutOfMemory,
+    "closed": Unavailable,
 }
 
 # glibc keeps what it freed in one heap per thread, and a child grows for ever; with few heaps and

@@ -32,6 +32,7 @@ class Crew:
         self._all: set[Child] = set()
         self._waiters: list[Waiter] = []
         self._order = itertools.count()
+        self._closed = False
         self._keepers: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -46,7 +47,8 @@ class Crew:
         await asyncio.sleep(0)  # the keepers put their first child on the bench
 
     async def close(self) -> None:
-        """Kill every child and refuse who waits."""
+        """Kill every child; who waits or is being served is told Unavailable."""
+        self._closed = True
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
@@ -87,6 +89,8 @@ class Crew:
             self._rest(child)
 
     async def _turn(self, urgency: float) -> Child:
+        if self._closed:
+            raise Unavailable
         while self._idle:
             if (child := self._idle.pop()).alive:
                 return child

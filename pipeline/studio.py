@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,7 @@ class Prints(Sequence[StoredPrint]):
 
     def __init__(self, folder: Path, prints: Sequence[StoredPrint], probe: Probe) -> None:
         self.probe = probe
+        self._released = False
         self._folder = folder
         self._prints = prints
 
@@ -75,8 +77,16 @@ class Prints(Sequence[StoredPrint]):
     ) -> None:
         self.release()
 
+    def __del__(self) -> None:
+        if not self._released:
+            warnings.warn(
+                "prints were dropped, not released", ResourceWarning, stacklevel=2, source=self
+            )
+            self.release()
+
     def release(self) -> None:
         """Remove the files; more than once is fine."""
+        self._released = True
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -24,17 +24,20 @@ from models.errors import (
     RenderCrashed,
     RenderOutOfMemory,
     RenderTimedOut,
+    Unavailable,
 )
-from models.recipe import Avif, Jpeg, Png, Recipe, Resize, Webp, thumbnails
+from models.recipe import Avif, Jpeg, Png, Recipe, Resize, Webp, settle, thumbnails
 from pipeline.budget import Budget
 from pipeline.children import bear, environment
+from pipeline.footprint import footprint
 from pipeline.jobs import RenderJob, read_reply
 from pipeline.limits import Limits
 from pipeline.scratch import Scratch
 from pipeline.studio import Studio
-from tests import pictures
+from tests import bombs, pictures
 
 SMALL = Recipe(resize=Resize(width=64), output=Webp())
+THUMB = thumbnails(None)[1]
 SLOW = Recipe(resize=Resize(width=1200), output=Avif(effort=7))  # many seconds of work
 
 
@@ -237,6 +240,36 @@ async def test_memory_over_the_limit_ends_the_job_and_not_the_parent(
     assert photo
 
 
+@pytest.mark.parametrize(
+    ("original", "recipe"),
+    [
+        (lambda: pictures.jpeg(4000, 3000, progressive=True), THUMB),
+        (lambda: pictures.png(4000, 3000), Recipe(output=Jpeg())),
+        (lambda: pictures.avif(3000, 2000), THUMB),
+        (lambda: pictures.webp(3000, 2000), Recipe(output=Webp())),
+        (lambda: pictures.tiff(3000, 2000), Recipe(output=Avif(effort=1))),
+        (bombs.png_interlaced_16_bit_49_megapixels, THUMB),
+    ],
+    ids=["progressive", "png to jpeg", "avif", "webp", "to avif", "interlaced"],
+)
+async def test_a_job_takes_no_more_memory_than_was_estimated(
+    tmp_path: Path, scratch: Path, original: Callable[[], bytes], recipe: Recipe
+) -> None:
+    source = _file(tmp_path, original())
+    limits = Limits(resident=1 << 40)
+    async with Studio(children=1, scratch=scratch, limits=limits) as studio:
+        (pid,) = _pids(studio)
+        before = _high_water(pid)
+        with await studio.render(source, [recipe]) as prints:
+            estimated = footprint(prints.probe, [settle(recipe)]).child
+        assert 0.1 * estimated < _high_water(pid) - before < 1.1 * estimated
+
+
+def _high_water(pid: int) -> int:
+    (line,) = (line for line in _seen(pid, "status").splitlines() if line.startswith(b"VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
 async def test_who_stops_waiting_frees_the_child_and_the_scratch(
     photo: Path, scratch: Path
 ) -> None:
@@ -302,6 +335,27 @@ async def test_prints_last_until_they_are_released(photo: Path, scratch: Path) -
         left = await studio.render(photo, [SMALL])
         assert left[0].path.exists()
     assert not any(Path.glob(scratch, "*"))
+    left.release()
+
+
+async def test_forgotten_prints_are_reported_and_tidied(photo: Path, scratch: Path) -> None:
+    async with Studio(children=1, scratch=scratch) as studio:
+        prints = await studio.render(photo, [SMALL])
+        path = prints[0].path
+        with pytest.warns(ResourceWarning, match="not released"):
+            del prints
+        assert not path.exists()
+
+
+async def test_a_closing_studio_tells_everybody_to_come_back(photo: Path, scratch: Path) -> None:
+    async with Studio(children=1, scratch=scratch) as studio:
+        orders = [asyncio.create_task(studio.render(photo, [SLOW])) for _ in range(3)]
+        await _busy(studio)
+    for order in orders:
+        with pytest.raises(Unavailable):
+            await order
+    with pytest.raises(Unavailable):
+        await studio.probe(photo)
 
 
 def test_a_dead_studio_is_tidied_away_and_a_living_one_left_alone(scratch: Path) -> None:
