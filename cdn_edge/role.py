@@ -25,5 +25,5 @@ async def serving_edge(services: Services) -> AsyncIterator[None]:
         await stack.enter_async_context(running(lambda: follow_purges(services.bus, edge)))
         where = (settings.host, settings.edge_port)
         server = edge_server(edge, *where)
-        await stack.enter_async_context(serving(server, *where, settings.drain_seconds))
+        await stack.enter_async_context(serving(server, *where, services.drain))
         yield

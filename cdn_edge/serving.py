@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 
 from granian.server.embed import Server
 
+from pipeline.drain import Drain
+
 _READY_SECONDS = 10.0
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    server: Server, host: str, port: int, drain_seconds: float
+    server: Server, host: str, port: int, drain: Drain
 ) -> AsyncIterator[None]:
     """Listen on host:port when the block begins; finish open requests, bounded, when it ends."""
     task = asyncio.create_task(server.serve())
@@ -23,7 +25,7 @@ async def serving(
         server.stop()  # type: ignore[no-untyped-call]  # granian leaves this one unannotated
         with contextlib.suppress(TimeoutError):
             # An idle keep-alive connection may hold a server back for ever.
-            await asyncio.wait_for(task, drain_seconds)
+            await asyncio.wait_for(task, drain.left())
 
 
 async def _until_listening(task: asyncio.Task[None], host: str, port: int) -> None:

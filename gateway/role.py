@@ -39,5 +39,5 @@ async def serving_gateway(services: Services, studio: Studio) -> AsyncIterator[N
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS),
         log_enabled=False,
     )
-    async with serving(server, settings.host, settings.port, settings.drain_seconds):
+    async with serving(server, settings.host, settings.port, services.drain):
         yield

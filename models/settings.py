@@ -1,6 +1,7 @@
 """Settings: one frozen value, read once from CALOTYPE_* when a command starts."""
 
 import difflib
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -65,6 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Longest that one render may take."""
     attempts: Count = 3
     """How often an order is tried before it fails and is refunded."""
+    bucket_seconds: Seconds = 600
+    """How long an order is tried while the customer's own storage fails, then it is refunded."""
     max_file_bytes: Count = 50_000_000
     """Largest file that is accepted."""
     source_seconds: Seconds = 30
@@ -114,6 +117,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def _in_url(host: str) -> str:
+    """How others name this host: who listens everywhere is known by the machine's name."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 compared, not bound
+        return socket.gethostname()
     return f"[{host}]" if ":" in host else host
 
 

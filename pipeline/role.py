@@ -12,7 +12,7 @@ from pipeline.reconciler import Reconciler
 from pipeline.services import Services
 from pipeline.studio import Studio
 from pipeline.tasks import running
-from pipeline.worker import Worker
+from pipeline.worker import Patience, Worker
 
 
 def open_studio(settings: Settings) -> Studio:
@@ -41,10 +41,10 @@ async def working_pipeline(services: Services, studio: Studio) -> AsyncIterator[
         services.bus,
         services.stores,
         studio,
-        attempts=settings.attempts,
+        patience=Patience(settings.attempts, settings.bucket_seconds),
         slots=2 * _children(settings),
     )
     async with running(Reconciler(services.database, services.stores.own).run):
         async with running(worker.run):
             yield
-        await worker.drain(settings.drain_seconds)
+        await worker.drain(services.drain.left())
