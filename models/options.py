@@ -5,15 +5,24 @@ from typing import Final, NamedTuple
 
 from models.colour import read_colour
 from models.outputs import Avif, Gif, Ico, Jpeg, Output, Png, Webp
-from models.readers import Malformed, is_whole, number, one_of, several, shown, truth, whole
+from models.readers import (
+    Malformed,
+    Number,
+    OneNumberOf,
+    OneOf,
+    Several,
+    Whole,
+    is_whole,
+    shown,
+    truth,
+)
 from models.recipe import LARGEST_ICON, Position
 
 _LONGEST_SIDE: Final = 100_000_000  # sharp's; the studio refuses far smaller pictures than that
 _MOST_FRAMES: Final = 1_000_000
-_MOST_SIDES: Final = 32
-_BITDEPTHS: Final = (8, 10, 12)
+SIZES: Final = Several(Whole(1, LARGEST_ICON), 32)
 
-_POSITIONS: Final[Mapping[int, tuple[Position, tuple[str, ...]]]] = {
+POSITIONS: Final[Mapping[int, tuple[Position, tuple[str, ...]]]] = {
     0: ("centre", ("centre", "center")),
     1: ("top", ("top", "north")),
     2: ("right", ("right", "east")),
@@ -26,34 +35,29 @@ _POSITIONS: Final[Mapping[int, tuple[Position, tuple[str, ...]]]] = {
     16: ("entropy", ("entropy",)),
     17: ("attention", ("attention",)),
 }
-_POSITION_NAMES: Final = {
-    name: position for position, names in _POSITIONS.values() for name in names
-}
+POSITION_NAMES: Final = {name: position for position, names in POSITIONS.values() for name in names}
 
 
-def _read_position(value: object) -> Position:
-    if is_whole(value) and int(value) in _POSITIONS:
-        return _POSITIONS[int(value)][0]
-    if isinstance(value, str) and value in _POSITION_NAMES:
-        return _POSITION_NAMES[value]
-    names = ", ".join(_POSITION_NAMES)
+def read_position(value: object) -> Position:
+    """A place in the picture, by one of its names or sharp's number for it."""
+    if is_whole(value) and int(value) in POSITIONS:
+        return POSITIONS[int(value)][0]
+    if isinstance(value, str) and value in POSITION_NAMES:
+        return POSITION_NAMES[value]
+    names = ", ".join(POSITION_NAMES)
     raise Malformed(f"must be one of: {names}, or 0 to 8, 16 or 17, not {shown(value)}")
 
 
-def _read_bitdepth(value: object) -> int:
-    if is_whole(value) and int(value) in _BITDEPTHS:
-        return int(value)
-    raise Malformed(f"must be 8, 10 or 12, not {shown(value)}")
-
-
-def _read_force(value: object) -> None:
+def read_force(value: object) -> None:
+    """Nothing but true, which changes nothing."""
     # sharp takes `force: false` for "keep the input format"; here a request names its format.
     if not truth(value):
         raise Malformed("must be true: the output always has the format that was asked for")
 
 
-def _read_sizes(value: object) -> tuple[int, ...]:
-    return tuple(sorted(set(several(whole(1, LARGEST_ICON), _MOST_SIDES)(value))))
+def read_sizes(value: object) -> tuple[int, ...]:
+    """The sides of an icon, each once, the smallest first."""
+    return tuple(sorted(set(SIZES(value))))
 
 
 class Option(NamedTuple):
@@ -66,19 +70,19 @@ class Option(NamedTuple):
 Options = Mapping[str, Option]
 
 PADDING: Final[Options] = {
-    "px": Option("px", whole(0, _LONGEST_SIDE)),
-    "py": Option("py", whole(0, _LONGEST_SIDE)),
+    "px": Option("px", Whole(0, _LONGEST_SIDE)),
+    "py": Option("py", Whole(0, _LONGEST_SIDE)),
 }
 RESIZE: Final[Options] = {
-    "width": Option("width", whole(1, _LONGEST_SIDE)),
-    "height": Option("height", whole(1, _LONGEST_SIDE)),
-    "fit": Option("fit", one_of("cover", "contain", "fill", "inside", "outside")),
-    "position": Option("position", _read_position),
+    "width": Option("width", Whole(1, _LONGEST_SIDE)),
+    "height": Option("height", Whole(1, _LONGEST_SIDE)),
+    "fit": Option("fit", OneOf(("cover", "contain", "fill", "inside", "outside"))),
+    "position": Option("position", read_position),
     "background": Option("background", read_colour),
     "kernel": Option(
         "kernel",
-        one_of(
-            "nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3", "mks2013", "mks2021"
+        OneOf(
+            ("nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3", "mks2013", "mks2021")
         ),
     ),
     "withoutEnlargement": Option("without_enlargement", truth),
@@ -87,16 +91,16 @@ RESIZE: Final[Options] = {
 }
 _COMMON: Final[Options] = {
     "background": Option("background", read_colour),
-    "force": Option(None, _read_force),
+    "force": Option(None, read_force),
 }
-_CHROMA: Final = Option("chroma_subsampling", one_of("4:2:0", "4:4:4"))
-_COLOURS: Final = Option("colours", whole(2, 256))
-_DITHER: Final = Option("dither", number(0, 1))
-_QUALITY: Final = Option("quality", whole(1, 100))
+_CHROMA: Final = Option("chroma_subsampling", OneOf(("4:2:0", "4:4:4")))
+_COLOURS: Final = Option("colours", Whole(2, 256))
+_DITHER: Final = Option("dither", Number(0, 1))
+_QUALITY: Final = Option("quality", Whole(1, 100))
 _PROGRESSIVE: Final = Option("progressive", truth)
 _ANIMATION: Final[Options] = {
-    "loop": Option("loop", whole(0, 65535)),
-    "delay": Option("delay", several(whole(0, 65535), _MOST_FRAMES)),
+    "loop": Option("loop", Whole(0, 65535)),
+    "delay": Option("delay", Several(Whole(0, 65535), _MOST_FRAMES)),
 }
 
 _JPEG: Final[Options] = {
@@ -112,17 +116,17 @@ _JPEG: Final[Options] = {
     "overshootDeringing": Option("overshoot_deringing", truth),
     "optimiseScans": Option("optimise_scans", truth),
     "optimizeScans": Option("optimise_scans", truth),
-    "quantisationTable": Option("quantisation_table", whole(0, 8)),
-    "quantizationTable": Option("quantisation_table", whole(0, 8)),
+    "quantisationTable": Option("quantisation_table", Whole(0, 8)),
+    "quantizationTable": Option("quantisation_table", Whole(0, 8)),
 }
 _PNG: Final[Options] = {
     **_COMMON,
     "progressive": _PROGRESSIVE,
-    "compressionLevel": Option("compression_level", whole(0, 9)),
+    "compressionLevel": Option("compression_level", Whole(0, 9)),
     "adaptiveFiltering": Option("adaptive_filtering", truth),
     "palette": Option("palette", truth),
-    "quality": Option("quality", whole(0, 100)),
-    "effort": Option("effort", whole(1, 10)),
+    "quality": Option("quality", Whole(0, 100)),
+    "effort": Option("effort", Whole(1, 10)),
     "colours": _COLOURS,
     "colors": _COLOURS,
     "dither": _DITHER,
@@ -130,13 +134,13 @@ _PNG: Final[Options] = {
 _WEBP: Final[Options] = {
     **_COMMON,
     "quality": _QUALITY,
-    "alphaQuality": Option("alpha_quality", whole(0, 100)),
+    "alphaQuality": Option("alpha_quality", Whole(0, 100)),
     "lossless": Option("lossless", truth),
     "nearLossless": Option("near_lossless", truth),
     "smartSubsample": Option("smart_subsample", truth),
     "smartDeblock": Option("smart_deblock", truth),
-    "preset": Option("preset", one_of("default", "photo", "picture", "drawing", "icon", "text")),
-    "effort": Option("effort", whole(0, 6)),
+    "preset": Option("preset", OneOf(("default", "photo", "picture", "drawing", "icon", "text"))),
+    "effort": Option("effort", Whole(0, 6)),
     "minSize": Option("min_size", truth),
     "mixed": Option("mixed", truth),
     "exact": Option("exact", truth),
@@ -146,11 +150,11 @@ _AVIF: Final[Options] = {
     **_COMMON,
     "quality": _QUALITY,
     "lossless": Option("lossless", truth),
-    "effort": Option("effort", whole(0, 9)),
+    "effort": Option("effort", Whole(0, 9)),
     "chromaSubsampling": _CHROMA,
-    "bitdepth": Option("bitdepth", _read_bitdepth),
-    "tune": Option("tune", one_of("auto", "iq", "psnr", "ssim")),
-    "compression": Option(None, one_of("av1")),
+    "bitdepth": Option("bitdepth", OneNumberOf((8, 10, 12))),
+    "tune": Option("tune", OneOf(("auto", "iq", "psnr", "ssim"))),
+    "compression": Option(None, OneOf(("av1",))),
 }
 _GIF: Final[Options] = {
     **_COMMON,
@@ -158,14 +162,14 @@ _GIF: Final[Options] = {
     "progressive": _PROGRESSIVE,
     "colours": _COLOURS,
     "colors": _COLOURS,
-    "effort": Option("effort", whole(1, 10)),
+    "effort": Option("effort", Whole(1, 10)),
     "dither": _DITHER,
-    "interFrameMaxError": Option("inter_frame_max_error", number(0, 32)),
-    "interPaletteMaxError": Option("inter_palette_max_error", number(0, 256)),
+    "interFrameMaxError": Option("inter_frame_max_error", Number(0, 32)),
+    "interPaletteMaxError": Option("inter_palette_max_error", Number(0, 256)),
     "keepDuplicateFrames": Option("keep_duplicate_frames", truth),
     **_ANIMATION,
 }
-_ICO: Final[Options] = {**_COMMON, "sizes": Option("sizes", _read_sizes)}
+_ICO: Final[Options] = {**_COMMON, "sizes": Option("sizes", read_sizes)}
 
 FORMATS: Final[Mapping[str, tuple[type[Output], Options]]] = {
     "jpeg": (Jpeg, _JPEG),

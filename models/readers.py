@@ -1,7 +1,11 @@
-"""Readers of untrusted JSON values: each gives a clean value, or raises Malformed saying why."""
+"""Readers of untrusted JSON values: each gives a clean value, or raises Malformed saying why.
+
+A reader with bounds is a value that tells them: the API's reference is written from it.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import TypeGuard, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeGuard, TypeVar
 
 _T = TypeVar("_T")
 _SHOWN = 60  # characters of a refused value that are repeated to its sender
@@ -12,26 +16,34 @@ class Malformed(ValueError):
     """What is wrong with a value, as the end of a sentence that begins with its path."""
 
 
-def whole(lowest: int, highest: int) -> Callable[[object], int]:
+@dataclass(frozen=True)
+class Whole:
     """Integers in a range. 80.0 is one; 80.5, "80" and true are not."""
 
-    def read(value: object) -> int:
-        if is_whole(value) and lowest <= value <= highest:
+    lowest: int
+    highest: int
+
+    def __call__(self, value: object) -> int:
+        """The integer that is meant."""
+        if is_whole(value) and self.lowest <= value <= self.highest:
             return int(value)
-        raise Malformed(f"must be an integer between {lowest} and {highest}, not {shown(value)}")
+        ends = f"between {self.lowest} and {self.highest}"
+        raise Malformed(f"must be an integer {ends}, not {shown(value)}")
 
-    return read
 
-
-def number(lowest: float, highest: float) -> Callable[[object], float]:
+@dataclass(frozen=True)
+class Number:
     """Numbers in a range; not NaN."""
 
-    def read(value: object) -> float:
-        if _is_number(value) and lowest <= value <= highest:
-            return float(value) + 0.0  # -0.0 and 0.0 are one request
-        raise Malformed(f"must be a number between {lowest} and {highest}, not {shown(value)}")
+    lowest: float
+    highest: float
 
-    return read
+    def __call__(self, value: object) -> float:
+        """The number that is meant."""
+        if _is_number(value) and self.lowest <= value <= self.highest:
+            return float(value) + 0.0  # -0.0 and 0.0 are one request
+        ends = f"between {self.lowest} and {self.highest}"
+        raise Malformed(f"must be a number {ends}, not {shown(value)}")
 
 
 def truth(value: object) -> bool:
@@ -41,28 +53,47 @@ def truth(value: object) -> bool:
     raise Malformed(f"must be true or false, not {shown(value)}")
 
 
-def one_of(*words: str) -> Callable[[object], str]:
+@dataclass(frozen=True)
+class OneOf:
     """One of the words; upper and lower case matter."""
 
-    def read(value: object) -> str:
-        if isinstance(value, str) and value in words:
+    words: tuple[str, ...]
+
+    def __call__(self, value: object) -> str:
+        """The word, if it is one of them."""
+        if isinstance(value, str) and value in self.words:
             return value
-        raise Malformed(f"must be one of: {', '.join(words)}, not {shown(value)}")
-
-    return read
+        raise Malformed(f"must be one of: {', '.join(self.words)}, not {shown(value)}")
 
 
-def several(read_one: Callable[[object], _T], most: int) -> Callable[[object], tuple[_T, ...]]:
+@dataclass(frozen=True)
+class OneNumberOf:
+    """One of the integers."""
+
+    numbers: tuple[int, ...]
+
+    def __call__(self, value: object) -> int:
+        """The integer that is meant."""
+        if is_whole(value) and int(value) in self.numbers:
+            return int(value)
+        *first, last = map(str, self.numbers)
+        raise Malformed(f"must be {', '.join(first)} or {last}, not {shown(value)}")
+
+
+@dataclass(frozen=True)
+class Several(Generic[_T]):
     """One value, or an array of one to `most` of them."""
 
-    def read(value: object) -> tuple[_T, ...]:
-        if not is_array(value):
-            return (read_one(value),)
-        if not 1 <= len(value) <= most:
-            raise Malformed(f"must have 1 to {most} entries, not {len(value)}")
-        return tuple(read_one(entry) for entry in value)
+    read_one: Callable[[object], _T]
+    most: int
 
-    return read
+    def __call__(self, value: object) -> tuple[_T, ...]:
+        """All of them, in their order."""
+        if not is_array(value):
+            return (self.read_one(value),)
+        if not 1 <= len(value) <= self.most:
+            raise Malformed(f"must have 1 to {self.most} entries, not {len(value)}")
+        return tuple(self.read_one(entry) for entry in value)
 
 
 def is_whole(value: object) -> TypeGuard[int | float]:
