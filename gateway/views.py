@@ -122,6 +122,35 @@ def member_view(gallery_id: str, shelf: Shelf, edge: str) -> Json:
     return {"galleryId": gallery_id, "imageId": shelf.image.id, "image": image}
 
 
+def public_gallery_view(placed: Placed, shelves: Sequence[Shelf], edge: str) -> Json:
+    """A gallery as strangers see it: nothing of the account, nothing of how it was made."""
+    images = [public_image_view(shelf, edge) for shelf in shelves]
+    return {"id": placed.gallery.id, "name": placed.gallery.name, "images": images}
+
+
+def public_image_view(shelf: Shelf, edge: str) -> Json:
+    """An image as strangers see it. Its size is that of its first variant asked for."""
+    base = url_base(shelf, edge)
+    asked = next(variant for variant in shelf.variants if variant.counted)
+    return {
+        "id": shelf.image.id,
+        "originalName": shelf.image.name,
+        "description": shelf.image.description,
+        "width": asked.width,
+        "height": asked.height,
+        "variants": [
+            {
+                "url": f"{base}/{variant.object_key}",
+                "contentType": variant.content_type,
+                "width": variant.width,
+                "height": variant.height,
+                "size": variant.size,
+            }
+            for variant in shelf.variants
+        ],
+    }
+
+
 def order_view(order: Order, api: str) -> Json:
     """Where an order stands."""
     view: Json = {
