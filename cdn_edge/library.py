@@ -7,7 +7,7 @@ from models.errors import NotFound
 from models.library import find_variant
 from models.records import Bucket, Variant
 from pipeline.storage import MissingObject
-from pipeline.stores import Stores
+from pipeline.stores import Objects, Stores
 
 
 def finder(database: Database) -> Find:
@@ -24,7 +24,7 @@ def fetcher(database: Database, stores: Stores) -> Fetch:
     """Reads an entry's bytes."""
 
     async def fetch(entry: Entry) -> bytes:
-        storage = stores.own
+        storage: Objects = stores.own
         if entry.store:
             storage = stores.of(await database.read(get_bucket, entry.store))
         try:

@@ -20,7 +20,7 @@ from gateway.views import (
 from models.accounts import Caller, find_bucket
 from models.errors import InvalidFields, Problem
 from models.library import bury_image, change_image, find_image, list_images
-from models.orders import Draft, refuse_full_storage
+from models.orders import Draft, refuse_hopeless
 from models.records import Account, Bucket, new_id
 from pipeline.services import Services
 
@@ -33,7 +33,7 @@ async def upload(
     request: AnyRequest, services: Services, caller: Caller, door: Door
 ) -> Response[Any]:
     """Take a picture, make its variants, answer when they are there."""
-    await services.database.read(refuse_full_storage, caller.account_id)
+    await services.database.read(refuse_hopeless, caller.account_id)
     async with taken_in(request, services, door, new_id(), UPLOAD_FIELDS) as intake:
         async with refused(services, intake.staging_key):
             key = intake.asked.bucket_key

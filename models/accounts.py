@@ -112,7 +112,7 @@ def find_bucket(session: Session, account_id: str, key: str | None) -> Bucket:
     if not key:
         return primary_bucket(session, account_id)
     found = select(Bucket).where(Bucket.account_id == account_id, Bucket.key == key)
-    bucket = session.exec(found).first()
+    bucket = session.exec(found.where(col(Bucket.deleted_at).is_(None))).first()
     if bucket is None:
         raise InvalidFields([Problem(field="bucketKey", problem=f"there is no bucket '{key}'")])
     return bucket

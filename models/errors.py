@@ -242,7 +242,7 @@ class BucketFailed(ServiceError):
     """A customer's own storage fails us: tried again for a while, then the customer is told."""
 
     status = 502
-    message = "The storage of the bucket cannot be reached."
+    message = "The storage of the bucket fails."
 
     @classmethod
     def of(cls, key: str) -> Self:
@@ -253,7 +253,7 @@ class BucketFailed(ServiceError):
 class BucketRefused(BucketFailed):
     """It is there and does not let us in: waiting will not help."""
 
-    message = "The storage of the bucket refuses its credentials or has no such place any more."
+    message = "The storage of the bucket does not let us in, or is not there any more."
 
 
 class Unavailable(ServiceError):

@@ -8,6 +8,7 @@ ORDERS = "calotype.orders"
 DELETIONS = "calotype.deletions"
 EVENTS = "calotype.events"
 PURGES = "calotype.purges"
+PROGRESS = "calotype.progress"
 DEAD = "calotype.dead"
 
 
@@ -60,11 +61,24 @@ class ObjectsDropped(Wire, frozen=True, tag="objects-dropped"):
     storage_keys: list[str]
 
 
+class BucketDeleted(Wire, frozen=True, tag="bucket-deleted"):
+    """A bucket is gone: its images are tombstones that are to be cleared away."""
+
+    bucket_id: str
+
+
 class OrderFinished(Wire, frozen=True, tag="order-finished"):
     """An order is done or failed; the database says what came of it."""
 
     order_id: str
     state: Literal["done", "failed"]
+
+
+class Rendering(Wire, frozen=True, tag="rendering"):
+    """So many of an order's prints are made. Said to who listens right now, and never kept."""
+
+    done: int
+    of: int
 
 
 class Purged(Wire, frozen=True, tag="purged"):
@@ -74,8 +88,8 @@ class Purged(Wire, frozen=True, tag="purged"):
     keys: list[str]
 
 
-Work = OrderAccepted | ImageDeleted | ObjectsDropped
-Event = OrderAccepted | ImageDeleted | ObjectsDropped | OrderFinished | Purged
+Work = OrderAccepted | ImageDeleted | ObjectsDropped | BucketDeleted
+Event = Work | OrderFinished | Purged
 
 
 def order_subject(order_id: str) -> str:
@@ -91,6 +105,11 @@ def deletion_subject(image_id: str) -> str:
 def outcome_subject(order_id: str) -> str:
     """Where the gateway that waits for an order hears of its end."""
     return f"{EVENTS}.{order_id}"
+
+
+def progress_subject(order_id: str) -> str:
+    """Where who watches an order hears how it comes along."""
+    return f"{PROGRESS}.{order_id}"
 
 
 def purge_subject(bucket: str) -> str:

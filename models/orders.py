@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlmodel import Session, col, select, update
 
 from models import ledger
-from models.buckets import check_open
+from models.buckets import check_open, has_custom
 from models.columns import now
 from models.errors import NotFound, OutOfStorage
 from models.events import (
@@ -65,6 +65,12 @@ def accept_order(session: Session, draft: Draft) -> None:
         session.add_all(_image(draft, position) for position in range(len(draft.asked)))
     event = OrderAccepted(order_id=draft.order_id, request_id=draft.request_id)
     announce(session, order_subject(draft.order_id), event)
+
+
+def refuse_hopeless(session: Session, account_id: str) -> None:
+    """Raise OutOfStorage when not one of the account's buckets can take another byte."""
+    if not has_custom(session, account_id):
+        refuse_full_storage(session, account_id)
 
 
 def refuse_full_storage(session: Session, account_id: str) -> None:

@@ -8,15 +8,17 @@ from typing import NamedTuple
 import msgspec
 
 from models.database import Database
+from models.errors import NotFound
 from models.events import Original
 from models.keeping import Made
 from models.orders import finish_order
 from models.recipe import Recipe, thumbnails
 from models.records import Bucket, Image, Order
 from models.words import word_for
+from pipeline.order import Told
 from pipeline.prints import Probe
-from pipeline.storage import VARIANTS, Storage
-from pipeline.stores import Stores
+from pipeline.storage import VARIANTS
+from pipeline.stores import Objects, Stores
 from pipeline.studio import StoredPrint, Studio
 
 THUMBS = ("thumb_small", "thumb_big")
@@ -38,23 +40,30 @@ class Putting(NamedTuple):
     path: Path
 
 
-async def fulfil(task: Task, database: Database, stores: Stores, studio: Studio) -> bool:
+async def fulfil(
+    task: Task, database: Database, stores: Stores, studio: Studio, told: Told | None = None
+) -> bool:
     """Make everything the order asks for; False when somebody else finished it meanwhile.
 
     Every object has a key that follows from the order alone, so a second try overwrites what the
     first one left.
     """
     order = task.order
+    place = stores.of(task.bucket)  # one that fails is known before anything is rendered
     async with stores.own.file(order.staging_key, studio.scratch) as source:
         probe = await studio.probe(source)
-        with await studio.render(source, list(_recipes(order.asked))) as prints:
+        with await studio.render(source, list(_recipes(order.asked)), told) as prints:
             puttings = list(_puttings(task, prints))
-            await _store(stores.of(task.bucket), puttings)
+            await _store(place, puttings)
     made = [[put.made for put in puttings if put.image == n] for n in range(len(order.asked))]
-    return await database.run(finish_order, order.id, _seen(order.original, probe), made)
+    try:
+        return await database.run(finish_order, order.id, _seen(order.original, probe), made)
+    except NotFound:  # the image was deleted meanwhile: nobody else knows of these objects
+        await place.delete([put.made.storage_key for put in puttings])
+        raise
 
 
-async def _store(storage: Storage, puttings: Sequence[Putting]) -> None:
+async def _store(storage: Objects, puttings: Sequence[Putting]) -> None:
     """Store every print; all are tried before a failure is raised, so none is cut off half way."""
     puts = (storage.put(put.made.storage_key, put.path) for put in puttings)
     for outcome in await asyncio.gather(*puts, return_exceptions=True):
@@ -84,11 +93,10 @@ def _putting(
 ) -> Putting:
     image = task.images[number]
     object_key = _object_key(task.order, image.id, suffix, stored.extension)
-    folder = image_folder(task.bucket, image.id)
     made = Made(
         id_suffix=suffix,
         object_key=object_key,
-        storage_key=f"{folder}/{task.order.id}/{object_key}",
+        storage_key=_storage_key(task, image, object_key),
         format=stored.format,
         content_type=stored.content_type,
         extension=stored.extension,
@@ -106,6 +114,13 @@ def _object_key(order: Order, image_id: str, suffix: str, extension: str) -> str
     if not order.unique_keys:
         return f"{image_id}-{suffix}.{extension}"
     return f"{image_id}-{word_for(order.id, suffix, extension)}-{suffix}.{extension}"
+
+
+def _storage_key(task: Task, image: Image, object_key: str) -> str:
+    """With us a new place for each order; in a customer's bucket what its owner expects to see."""
+    if task.bucket.endpoint is None:
+        return f"{image_folder(task.bucket, image.id)}/{task.order.id}/{object_key}"
+    return f"{task.bucket.prefix}{image.prefix}{object_key}"
 
 
 def image_folder(bucket: Bucket, image_id: str) -> str:

@@ -2,14 +2,17 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from models.database import Database, open_database
 from models.settings import Settings
 from pipeline.bus import Bus, connect
+from pipeline.drain import Drain
 from pipeline.egress import Egress
 from pipeline.outbox import Relay
 from pipeline.storage import open_storage
 from pipeline.stores import Stores
+from pipeline.tunnel import Tunnel
 
 
 class Services:
@@ -25,6 +28,7 @@ class Services:
         self.stores = stores
         self.egress = open_egress(settings)
         self.relay = Relay(database, bus)
+        self.drain = Drain(settings.drain_seconds)
 
 
 @contextlib.asynccontextmanager
@@ -38,7 +42,15 @@ async def open_services(settings: Settings, secret: str) -> AsyncIterator[Servic
         bus = await connect(settings.nats_url, settings.nats_token, settings.nats_replicas)
         async with contextlib.aclosing(bus):
             await bus.prepare()
-            yield Services(settings, secret, database, bus, Stores(open_storage(settings)))
+            tunnel = open_tunnel(settings)
+            async with tunnel.listening():
+                stores = Stores(open_storage(settings), secret, tunnel)
+                yield Services(settings, secret, database, bus, stores)
+
+
+def open_tunnel(settings: Settings) -> Tunnel:
+    """The way to customers' storage: as to originals, and only where TLS is spoken."""
+    return Tunnel(replace(open_egress(settings), ports=frozenset({443})))
 
 
 def open_egress(settings: Settings) -> Egress:

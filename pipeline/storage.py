@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import uuid4
 
 import obstore
@@ -17,6 +17,9 @@ from obstore.store import LocalStore, S3Store
 from models.errors import Unavailable
 from models.settings import Settings
 from models.wire import Wire
+
+if TYPE_CHECKING:
+    from obstore.store import S3Credential  # there for type checkers only
 
 STAGING = "staging"
 VARIANTS = "variants"
@@ -267,6 +270,15 @@ def open_s3(settings: Settings) -> Storage:
     return Storage(store, _S3_BUFFER)
 
 
+def _credentials(place: Place) -> "S3Credential":
+    return {
+        "access_key_id": place.access_key,
+        "secret_access_key": place.secret_key,
+        "token": None,
+        "expires_at": None,
+    }
+
+
 def open_customer(place: Place, proxy: str) -> Storage:
     """Objects in a customer's S3, reached through `proxy` alone; gives up soon."""
     store = S3Store(
@@ -283,12 +295,7 @@ def open_customer(place: Place, proxy: str) -> Storage:
             "disable_bulk_delete": True,
         },
         # Given so and not as config: a session token from the environment would be added to that.
-        credential_provider=lambda: {
-            "access_key_id": place.access_key,
-            "secret_access_key": place.secret_key,
-            "token": None,
-            "expires_at": None,
-        },
+        credential_provider=lambda: _credentials(place),
         client_options={
             "proxy_url": proxy,
             "allow_http": place.endpoint.startswith("http://"),

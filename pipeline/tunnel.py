@@ -55,7 +55,7 @@ class Tunnel:
     """
 
     def __init__(self, egress: Egress) -> None:
-        self._egress = egress
+        self.egress = egress
         self._token = secrets.token_urlsafe(32)
         self._links: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -115,12 +115,12 @@ class Tunnel:
 
     async def _addresses(self, asked: _Asked) -> list[Address]:
         try:
-            found = await checked_addresses(self._egress, asked.host, asked.port)
+            found = await checked_addresses(self.egress, asked.host, asked.port)
         except ForbiddenSource:
             raise _Refused(403) from None
         except BadSource:
             raise _Refused(502) from None
-        opened = {(str(address), asked.port) for address in found} <= self._egress.allow
+        opened = {(str(address), asked.port) for address in found} <= self.egress.allow
         if asked.forwarded and not opened:
             raise _Refused(403)
         return found
