@@ -7,11 +7,13 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from gateway import convert, galleries, idempotency, images, orders_api
+from gateway import convert, galleries, idempotency, images, orders_api, progress
 from gateway.admission import Door
 from gateway.auth import guard
+from gateway.bounds import with_bounds
 from gateway.errors import answer_error
 from gateway.intake import body_limits
+from gateway.rates import open_rates
 from gateway.requests import with_request_id
 from models.accounts import Caller
 from pipeline.services import Services
@@ -24,12 +26,19 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
     """The application. It opens nothing and closes nothing: `services` belong to the caller."""
     api = Router(
         "/api/v1",
-        route_handlers=[images.routes, orders_api.routes, convert.routes, galleries.routes],
+        route_handlers=[
+            images.routes,
+            orders_api.routes,
+            progress.routes,
+            convert.routes,
+            galleries.routes,
+        ],
         before_request=idempotency.begin,
     )
     settings = services.settings
     door = Door(settings.max_uploads, body_limits(settings).body_bytes)
     running = idempotency.Running()
+    rates, strangers = open_rates(settings)
     app = Litestar(
         [api, health],
         guards=[guard],
@@ -38,17 +47,29 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
             "caller": Provide(_caller),
             "door": Provide(_door),
             "studio": Provide(_studio),
+            "streams": Provide(_streams),
         },
         exception_handlers={
             Exception: answer_error,
             idempotency.Answered: idempotency.answer_again,
         },
-        state=State({"services": services, "door": door, "studio": studio, "running": running}),
+        state=State(
+            {
+                "services": services,
+                "door": door,
+                "studio": studio,
+                "running": running,
+                "rates": rates,
+                "strangers": strangers,
+                "streams": progress.Streams(settings.max_streams),
+            }
+        ),
         request_max_body_size=None,
         logging_config=None,
         openapi_config=None,
     )
-    return with_request_id(idempotency.with_replays(app, services, running))
+    bounded = with_bounds(app, settings)
+    return with_request_id(idempotency.with_replays(bounded, services, running))
 
 
 @get("/healthz", sync_to_thread=False)
@@ -69,6 +90,11 @@ async def _door(state: State) -> Door:
 async def _studio(state: State) -> Studio:
     studio: Studio = state.studio
     return studio
+
+
+async def _streams(state: State) -> progress.Streams:
+    streams: progress.Streams = state.streams
+    return streams
 
 
 async def _caller(request: AnyRequest) -> Caller:

@@ -5,6 +5,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from gateway.rates import Strangers, count_request
 from models.accounts import Caller, authenticate, digest_of
 from models.columns import now
 from models.errors import MissingPermission, Unauthorized
@@ -18,18 +19,36 @@ async def guard(connection: AnyConnection, handler: BaseRouteHandler) -> None:
 
     A function there is asked which one this request needs.
 
-    Raises Unauthorized or MissingPermission; leaves the Caller in the connection's state.
+    Leaves the Caller in the connection's state. Raises Unauthorized, MissingPermission or
+    TooManyRequests.
     """
     needed = handler.opt.get("needs")
     if needed is None:
         return
     services: Services = connection.app.state.services
-    caller = await identify(connection.headers.get("authorization", ""), services)
+    caller = await _known(connection, services)
     if callable(needed):
         needed = needed(connection)
+    await count_request(connection, caller, needed)
     if needed not in caller.permissions:
         raise MissingPermission(needed)
     connection.state.caller = caller
+
+
+async def _known(connection: AnyConnection, services: Services) -> Caller:
+    """Who is asking; an address that sends many wrong keys is not asked for long."""
+    strangers: Strangers = connection.app.state.strangers
+    authorization = connection.headers.get("authorization", "")
+    address = connection.client.host if connection.client else ""
+    strangers.check(address, authorization)
+    try:
+        caller = await identify(authorization, services)
+    except Unauthorized:
+        if authorization:
+            strangers.wrong(address)
+        raise
+    strangers.right(authorization)
+    return caller
 
 
 async def identify(authorization: str, services: Services) -> Caller:

@@ -71,14 +71,14 @@ async def _wait_for(
         look_first = False
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(outcomes.get(), pause)
-        order = await _look(order_id, database)
+        order = await look(order_id, database)
         if order is not None and (order.state != "pending" or left <= 0):
             return order
         if left <= 0:
             raise Unavailable
 
 
-async def _look(order_id: str, database: Database) -> Order | None:
+async def look(order_id: str, database: Database) -> Order | None:
     """The order, or None while the database is away: who waits outlives a short break."""
     with contextlib.suppress(Unavailable):
         return await database.read(find_order, order_id)

@@ -16,6 +16,9 @@ Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]  # a day: infinity is no deadline
 
 
+RateLimit = Annotated[str, Meta(pattern=r"^([1-9]\d{0,8}/(second|minute|hour|day))?$")]
+
+
 class SettingsError(Exception):
     """The process must not start; the sentence says which setting and what to do."""
 
@@ -76,12 +79,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """For tests only: ports of this machine that originals may be fetched from."""
     max_uploads: Count = 64
     """Uploads that one gateway receives at the same time; more are told to come back."""
+    max_streams: Count = 256
+    """Order event streams that one gateway keeps open at the same time."""
     body_seconds: Seconds = 300
     """Longest that the body of one request may take to arrive."""
     read_seconds: Seconds = 20
     """Longest silence within a body."""
     answer_seconds: Seconds = 60
     """How long an upload waits for its variants before it is answered 202."""
+    rate_limit: RateLimit = "6000/minute"
+    """Requests of one API key, as N/second, N/minute, N/hour or N/day; empty means no limit."""
+    rate_limit_pixels: RateLimit = "1200/minute"
+    """Those of them that make pixels: uploads, updates, generations and conversions."""
+    rate_limit_strangers: RateLimit = "60/minute"
+    """Wrong API keys from one address."""
+    rate_limit_store: Annotated[str, Meta(pattern=r"^((redis|rediss|valkey|valkeys)://.+)?$")] = ""
+    """redis://..., when several gateways count together; empty counts in each process alone."""
     drain_seconds: Seconds = 8
     """How long a stopping process finishes what it has in hand."""
     free_credits: Annotated[int, Meta(ge=0)] = 10_000

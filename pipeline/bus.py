@@ -36,6 +36,7 @@ _PUBLISH_TRIES = 15
 _ACK_WAIT = 30.0
 _CONNECT_SECONDS = 15.0
 _FETCH_SECONDS = 5.0
+_MOST_WHISPERS = 1000
 _HOUR = 3600.0
 _MONTH = 30 * 24 * _HOUR
 
@@ -113,6 +114,7 @@ class Bus:
         self._stream: JetStreamContext = client.jetstream(timeout=5)
         self._replicas = replicas
         self._broken = asyncio.Event()
+        self._whispers: set[asyncio.Task[None]] = set()
 
     def on_break(self) -> None:
         """The connection is gone; followers must doubt what they know."""
@@ -174,14 +176,14 @@ class Bus:
                     await self.prepare()  # the streams may be gone together with the server's disk
 
     @contextlib.asynccontextmanager
-    async def listening(self, subject: str) -> AsyncIterator[asyncio.Queue[bytes]]:
-        """A queue of what is said on `subject` from now until the block ends; live only."""
+    async def listening(self, *subjects: str) -> AsyncIterator[asyncio.Queue[bytes]]:
+        """A queue of what is said on `subjects` from now until the block ends; live only."""
         queue: asyncio.Queue[bytes] = asyncio.Queue()
 
         async def hear(message: Msg) -> None:
             queue.put_nowait(message.data)
 
-        subscription = await self._client.subscribe(subject, cb=hear)
+        subscriptions = [await self._client.subscribe(subject, cb=hear) for subject in subjects]
         if self._client.is_connected:
             with contextlib.suppress(*_AWAY):  # until the server answers it may not know of us
                 await self._client.flush(timeout=1)  # its PING overtakes the subscription,
@@ -189,8 +191,20 @@ class Bus:
         try:
             yield queue
         finally:
-            with contextlib.suppress(*_AWAY):
-                await subscription.unsubscribe()
+            for subscription in subscriptions:
+                with contextlib.suppress(*_AWAY):
+                    await subscription.unsubscribe()
+
+    def whisper(self, subject: str, data: bytes) -> None:
+        """Say something to who listens right now. Waits for nothing; lost when the bus is away."""
+        if self.connected and len(self._whispers) < _MOST_WHISPERS:
+            task = asyncio.create_task(self._whisper(subject, data))
+            self._whispers.add(task)
+            task.add_done_callback(self._whispers.discard)
+
+    async def _whisper(self, subject: str, data: bytes) -> None:
+        with contextlib.suppress(*_AWAY):
+            await self._client.publish(subject, data)
 
     async def extent(self) -> Extent:
         """What the stream of purges holds right now. Raises Unavailable when it cannot be told."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from pipeline.plan import Plan
 _BEGIN = 0.0  # orders begin as they came; steps of a begun one go first, the dearest before all
 
 Heard = Callable[[Reply], None]
+Told = Callable[[int, int], None]
 
 
 class Order(NamedTuple):
@@ -24,6 +25,8 @@ class Order(NamedTuple):
     source: Path
     folder: Path
     seconds: float
+    told: Told | None = None
+    """Called with how many of the prints asked for are made, and how many there will be."""
 
 
 async def carry_out(order: Order, crew: Crew) -> list[Printed]:
@@ -33,11 +36,20 @@ async def carry_out(order: Order, crew: Crew) -> list[Printed]:
     def heard(reply: Reply) -> None:
         if isinstance(reply, Printed):
             prints[reply.number] = reply
+            _tell(order, prints)
 
     await (_together if order.plan.together else _alone)(order, crew, heard)
     if set(prints) != set(range(len(order.plan.parts))):
         raise RenderCrashed  # a child that miscounts its prints is out of its mind
     return [prints[number] for number in sorted(prints)]
+
+
+def _tell(order: Order, prints: Mapping[int, Printed]) -> None:
+    if order.told is not None:
+        parts = order.plan.parts
+        counts = [len(part.positions) for part in parts]
+        done = sum(counts[number] for number in prints if number < len(parts))
+        order.told(done, sum(counts))
 
 
 async def _alone(order: Order, crew: Crew, heard: Heard) -> None:

@@ -19,7 +19,7 @@ from pipeline.children import Child
 from pipeline.crew import Crew
 from pipeline.jobs import Printed, Probed, ProbeJob, Reply
 from pipeline.limits import Limits
-from pipeline.order import Order, carry_out
+from pipeline.order import Order, Told, carry_out
 from pipeline.plan import Plan, plan
 from pipeline.prints import Probe
 from pipeline.scratch import Scratch, default_scratch
@@ -175,8 +175,10 @@ class Studio:
         with self._entered():
             return await self._probe(source)
 
-    async def render(self, source: Path, recipes: Sequence[Recipe]) -> Prints:
-        """Every recipe's print, in their order.
+    async def render(
+        self, source: Path, recipes: Sequence[Recipe], told: Told | None = None
+    ) -> Prints:
+        """Every recipe's print, in their order. `told` hears how many are made, of how many.
 
         Typed errors, and nothing is left behind by them. Who stops waiting stops the work.
         """
@@ -185,7 +187,7 @@ class Studio:
             memory = admit(probe, [settle(recipe) for recipe in recipes], self.limits)
             async with self._budget.loan(memory.order):
                 todo = plan(probe, recipes, self._crew.free)
-                return await self._carry_out(todo, source, probe)
+                return await self._carry_out(todo, source, probe, told)
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
@@ -213,9 +215,9 @@ class Studio:
                 return reply.probe
         raise RenderCrashed
 
-    async def _carry_out(self, todo: Plan, source: Path, probe: Probe) -> Prints:
+    async def _carry_out(self, todo: Plan, source: Path, probe: Probe, told: Told | None) -> Prints:
         folder = self._scratch.folder()
-        order = Order(todo, source, folder, self.limits.seconds)
+        order = Order(todo, source, folder, self.limits.seconds, told)
         try:
             made = await carry_out(order, self._crew)
         except BaseException:

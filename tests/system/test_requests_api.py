@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import time
 import uuid
 from typing import Any
 
@@ -104,3 +105,94 @@ def test_fifty_at_once_are_one_upload(system: World) -> None:
     assert system.credits() == before - 1
     assert send(system, headers, picture).content in good
     eventually(lambda: not system.staging())
+
+
+def test_who_prefers_not_to_wait_is_told_where_to_look(system: World) -> None:
+    before, headers, picture = system.credits(), keyed(Prefer="respond-async"), photo(1200, 900)
+    answer = send(system, headers, picture, **SLOW)
+    assert answer.status_code == 202
+    assert answer.headers["preference-applied"] == "respond-async"
+    order = answer.json()
+    assert order["status"] == "pending"
+    assert answer.headers["location"].endswith(f"/api/v1/orders/{order['id']}")
+    done = eventually(lambda: _ended(system, order["id"]), 30)
+    assert done["status"] == "done"
+    assert done["data"][0]["originalName"] == "picture.jpg"
+    again = send(system, headers, picture, **SLOW)
+    assert again.status_code == 202
+    assert (again.json()["id"], again.json()["status"]) == (order["id"], "done")
+    waiting = send(system, headers | {"Prefer": ""}, picture, **SLOW)
+    assert waiting.status_code == 200
+    assert waiting.json()["data"] == done["data"]
+    assert system.credits() == before - 1
+
+
+def _ended(system: World, order: str) -> dict[str, Any] | None:
+    body: dict[str, Any] = system.http.get(f"/api/v1/orders/{order}").json()
+    return body if body["status"] != "pending" else None
+
+
+def test_who_waits_may_say_how_long(system: World) -> None:
+    began = time.monotonic()
+    answer = send(system, {"Prefer": "wait=0"}, photo(1200, 900), **SLOW)
+    assert answer.status_code == 202
+    assert time.monotonic() - began < 5
+    assert answer.headers["preference-applied"] == "wait=0"
+    order = answer.json()["id"]
+    eventually(lambda: _ended(system, order), 30)
+    quick = send(system, {"Prefer": "respond-async, wait=30"}, photo(40, 30))
+    assert quick.status_code == 200
+    assert quick.headers["preference-applied"] == "respond-async, wait=30"
+
+
+def test_a_failed_order_says_why(system: World) -> None:
+    answer = send(system, {"Prefer": "respond-async"}, photo()[:20_000])
+    assert answer.status_code == 202
+    failed = eventually(lambda: _ended(system, answer.json()["id"]))
+    assert failed["status"] == "failed"
+    assert failed["error"]["code"] == "damaged-image"
+
+
+def events(system: World, order: str) -> list[tuple[str, dict[str, Any]]]:
+    """Every event of an order's stream, to its end."""
+    found = []
+    there = f"/api/v1/orders/{order}/events"
+    with system.http.stream("GET", there, headers={"Last-Event-ID": "7"}) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-store"
+        name = ""
+        for line in answer.iter_lines():
+            key, _, value = line.partition(": ")
+            if key == "event":
+                name = value
+            elif key == "data":
+                found.append((name, json.loads(value)))
+    return found
+
+
+def test_an_order_can_be_watched(system: World) -> None:
+    formats = [{"format": "webp"}, {"format": "avif", "options": {"effort": 6}}]
+    picture = photo(1400, 1000)
+    fields = {"resizeOptions": [{"width": 1400}, {"width": 700}], "formatOptions": formats}
+    order = send(system, {"Prefer": "respond-async"}, picture, **fields).json()["id"]
+    told = events(system, order)
+    names = [name for name, _ in told]
+    assert (names[0], names[-1]) == ("accepted", "done")
+    assert set(names[1:-1]) == {"rendering"}
+    assert told[0][1]["status"] == "pending"
+    steps = [value for name, value in told if name == "rendering"]
+    assert steps == sorted(steps, key=lambda step: step["done"])
+    assert {step["of"] for step in steps} == {6}
+    assert told[-1][1] == system.http.get(f"/api/v1/orders/{order}").json()
+    assert events(system, order) == [told[-1]]
+
+
+def test_a_failed_order_ends_its_stream(system: World) -> None:
+    order = send(system, {"Prefer": "respond-async"}, photo()[:20_000]).json()["id"]
+    name, value = events(system, order)[-1]
+    assert (name, value["error"]["code"]) == ("failed", "damaged-image")
+
+
+def test_an_order_of_nobody_cannot_be_watched(system: World) -> None:
+    assert system.http.get("/api/v1/orders/none/events").status_code == 404

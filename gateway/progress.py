@@ -1,0 +1,106 @@
+"""How an order comes along, as server-sent events: accepted, rendering, then done or failed."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import msgspec
+from litestar import Router, get
+from litestar.response import Stream
+
+from gateway.orders_api import own_order, standing
+from gateway.submit import look
+from gateway.views import order_view
+from models.accounts import Caller
+from models.errors import Overloaded
+from models.events import OrderFinished, Rendering, outcome_subject, progress_subject
+from models.records import Order
+from pipeline.services import Services
+
+# The bus may have lost the outcome; the database has not.
+_LOOK_SECONDS = 3.0
+_LOOKS_PER_PING = 5
+
+_read = msgspec.json.Decoder(OrderFinished | Rendering).decode
+
+
+class Streams:
+    """A bounded number of streams at the same time; the next one is told to come back."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    def refuse_when_full(self) -> None:
+        """Raise Overloaded when there is no room."""
+        if self._free <= 0:
+            raise Overloaded
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """Be one of them while the block runs."""
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
+@get("/orders/{order_id:str}/events", opt={"needs": "images-read"})
+async def watch(order_id: str, services: Services, caller: Caller, streams: Streams) -> Stream:
+    """Server-sent events until the order ends. One that has ended gets its last event only."""
+    order = await own_order(order_id, services, caller)
+    streams.refuse_when_full()
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return Stream(
+        _events(order, services, streams), media_type="text/event-stream", headers=headers
+    )
+
+
+async def _events(order: Order, services: Services, streams: Streams) -> AsyncIterator[bytes]:
+    # The place is taken in here: a stream that nobody begins to read would never give it back.
+    with streams.one():
+        if order.state == "pending":
+            yield _event("accepted", order_view(order, services.settings.public_api))
+            async for said in _until_ended(order.id, services):
+                if isinstance(said, Order):
+                    order = said
+                else:
+                    yield said
+        name = "failed" if order.state == "failed" else "done"
+        yield _event(name, await standing(order, services))
+
+
+async def _until_ended(order_id: str, services: Services) -> AsyncIterator[bytes | Order]:
+    """What there is to tell while the order is pending, and at last the ended order itself."""
+    quiet = 0
+    subjects = (outcome_subject(order_id), progress_subject(order_id))
+    async with services.bus.listening(*subjects) as heard:
+        while True:
+            order = await look(order_id, services.database)
+            if order is not None and order.state != "pending":
+                yield order
+                return
+            async for said in _renderings(heard):
+                quiet = 0
+                yield _event("rendering", {"done": said.done, "of": said.of})
+            quiet += 1
+            if quiet % _LOOKS_PER_PING == 0:
+                yield b": ping\n\n"
+
+
+async def _renderings(heard: asyncio.Queue[bytes]) -> AsyncIterator[Rendering]:
+    """Progress as it is told, until the end is told or nothing for a while."""
+    with contextlib.suppress(TimeoutError):
+        while True:
+            said = _read(await asyncio.wait_for(heard.get(), _LOOK_SECONDS))
+            if isinstance(said, OrderFinished):
+                return
+            yield said
+
+
+def _event(name: str, value: dict[str, Any]) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(value))
+
+
+routes = Router("/", route_handlers=[watch])
