@@ -40,10 +40,11 @@ def compare(
     *,
     times: int,
     target: float,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Measured:
     """Take turns: theirs, ours, theirs, ours... after one warm-up each; the ratio of medians."""
     theirs(), ours()
-    pairs = [(seconds(theirs), seconds(ours)) for _ in range(times)]
+    pairs = [(seconds(theirs, clock), seconds(ours, clock)) for _ in range(times)]
     their_time, our_time = (median(side) for side in zip(*pairs, strict=True))
     figures = {"theirs_ms": round(their_time * 1e3, 1), "ours_ms": round(our_time * 1e3, 1)}
     return Measured(name, their_time / our_time, target, figures)
