@@ -89,18 +89,20 @@ async def test_a_follower_is_sure_only_when_it_has_caught_up(bus: Bus) -> None:
 
 
 async def test_a_restart_of_the_server_is_doubted_then_caught_up(nats: Nats, bus: Bus) -> None:
-    async with contextlib.aclosing(await connect(nats.url, nats.token)) as other:
-        async with following(bus) as diary:
-            await diary.until(lambda: diary.is_sure)
-            await purge(other, 1)
-            await diary.until(lambda: diary.heard_ == [b"1"])
-            nats.kill()
-            await diary.until(lambda: not diary.is_sure, 3)
-            nats.start()
-            await purge(other, 2, 3)
-            await diary.until(lambda: diary.heard_ == [b"1", b"2", b"3"])
-            await diary.until(lambda: diary.is_sure)
-            assert len(diary.lost_) == 1  # the one of its birth
+    async with (
+        contextlib.aclosing(await connect(nats.url, nats.token)) as other,
+        following(bus) as diary,
+    ):
+        await diary.until(lambda: diary.is_sure)
+        await purge(other, 1)
+        await diary.until(lambda: diary.heard_ == [b"1"])
+        nats.kill()
+        await diary.until(lambda: not diary.is_sure, 3)
+        nats.start()
+        await purge(other, 2, 3)
+        await diary.until(lambda: diary.heard_ == [b"1", b"2", b"3"])
+        await diary.until(lambda: diary.is_sure)
+        assert len(diary.lost_) == 1  # the one of its birth
 
 
 async def test_a_stream_that_was_made_anew_is_a_loss(nats: Nats, bus: Bus) -> None:

@@ -20,7 +20,7 @@ from models.library import (
     shelves_of,
 )
 from models.orders import accept_order, finish_order, images_of
-from models.records import Account, Image, Outbox, Variant, new_id
+from models.records import Account, Image, Order, Outbox, Variant, new_id
 from tests.samples import SEEN, draft, made
 
 
@@ -29,8 +29,16 @@ async def an_image(database: Database, account: Account, name: str = "a") -> She
     wanted = draft(account.id, bucket.id)
     await database.run(accept_order, wanted)
     await database.run(finish_order, wanted.order_id, SEEN, [made(name)])
-    (shelf,) = await database.read(shelves_of, wanted.order_id)
+    (shelf,) = await database.read(shelves_by, wanted.order_id)
     return shelf
+
+
+def shelves_by(session: Session, order_id: str) -> list[Shelf]:
+    return shelves_of(session, session.get_one(Order, order_id))
+
+
+def images_by(session: Session, order_id: str) -> list[Image]:
+    return images_of(session, session.get_one(Order, order_id))
 
 
 def said(session: Session, subject: str) -> list[bytes]:
@@ -67,10 +75,10 @@ async def test_a_pending_image_is_not_found(
 ) -> None:
     wanted = draft(account.id, bucket_id)
     await database.run(accept_order, wanted)
-    (image,) = await database.read(images_of, wanted.order_id)
+    (image,) = await database.read(images_by, wanted.order_id)
     with pytest.raises(NotFound):
         await database.read(find_image, account.id, image.id)
-    assert await database.read(shelves_of, wanted.order_id) == []
+    assert await database.read(shelves_by, wanted.order_id) == []
 
 
 async def test_a_variant_is_found_by_what_stands_in_its_url(
@@ -80,7 +88,7 @@ async def test_a_variant_is_found_by_what_stands_in_its_url(
     wanted = shelf.variants[1]
     found = await database.read(find_variant, shelf.bucket.public_id, wanted.object_key)
     assert found is not None
-    assert found.id == wanted.id
+    assert (found[0].id, found[1].id) == (wanted.id, shelf.bucket.id)
     assert await database.read(find_variant, shelf.bucket.public_id, "other.webp") is None
     assert await database.read(find_variant, "otherbucket", wanted.object_key) is None
 

@@ -36,6 +36,10 @@ def rows(session: Session) -> dict[str, int]:
     }
 
 
+def images_by(session: Session, order_id: str) -> list[Image]:
+    return images_of(session, session.get_one(Order, order_id))
+
+
 def said(session: Session, subject: str) -> list[Any]:
     found = select(Outbox.payload).where(Outbox.subject == subject)
     return [msgspec.json.decode(payload) for payload in session.exec(found)]
@@ -118,7 +122,7 @@ async def test_a_finished_order_has_its_variants_and_counts_those_that_were_aske
     order = await database.read(find_order, wanted.order_id)
     assert order is not None
     assert (order.state, order.original) == ("done", SEEN)
-    (image,) = await database.read(images_of, wanted.order_id)
+    (image,) = await database.read(images_by, wanted.order_id)
     assert (image.state, image.size, image.name, image.original) == (
         "ready",
         1400,
@@ -136,7 +140,7 @@ async def test_several_images_of_one_order_have_numbered_names(
     await database.run(accept_order, wanted)
     results = [made("a", width=100), made("b", width=200)]
     await database.run(finish_order, wanted.order_id, SEEN, results)
-    names = [image.name for image in await database.read(images_of, wanted.order_id)]
+    names = [image.name for image in await database.read(images_by, wanted.order_id)]
     assert names == ["cat.jpg 1:[100x100]", "cat.jpg 2:[200x200]"]
 
 
@@ -174,7 +178,7 @@ async def test_a_failed_order_costs_nothing_and_leaves_no_image(
     assert order is not None
     assert (order.state, order.failure) == ("failed", FAILURE)
     assert await database.read(money, account.id) == (150, Amount(100, 50))
-    assert await database.read(images_of, wanted.order_id) == []
+    assert await database.read(images_by, wanted.order_id) == []
 
 
 async def test_of_all_who_end_an_order_at_once_one_succeeds(
