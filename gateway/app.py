@@ -7,7 +7,17 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from gateway import convert, galleries, idempotency, images, orders_api, progress
+from gateway import (
+    buckets,
+    convert,
+    galleries,
+    idempotency,
+    images,
+    keys,
+    orders_api,
+    progress,
+    public_gallery,
+)
 from gateway.admission import Door
 from gateway.auth import guard
 from gateway.bounds import with_bounds
@@ -32,6 +42,8 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
             progress.routes,
             convert.routes,
             galleries.routes,
+            keys.routes,
+            buckets.routes,
         ],
         before_request=idempotency.begin,
     )
@@ -40,7 +52,7 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
     running = idempotency.Running()
     rates, strangers = open_rates(settings)
     app = Litestar(
-        [api, health],
+        [api, health, public_gallery.show],
         guards=[guard],
         dependencies={
             "services": Provide(_services),

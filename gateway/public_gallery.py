@@ -96,7 +96,7 @@ def _document(
         "base-uri 'none'; form-action 'none'"
     )
     secured = {"Content-Security-Policy": policy, "Referrer-Policy": "same-origin"}
-    return _response(page.html.encode(), f"{_HTML}; charset=utf-8", {**headers, **secured}, status)
+    return _response(page.html.encode(), _HTML, {**headers, **secured}, status)
 
 
 def _origin(address: str) -> str:

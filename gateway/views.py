@@ -7,7 +7,7 @@ from typing import Any
 
 from models.galleries import Placed
 from models.library import Shelf
-from models.records import Account, Bucket, Order, Variant
+from models.records import Account, ApiKey, Bucket, Order, Variant
 
 Json = dict[str, Any]
 
@@ -148,6 +148,19 @@ def public_image_view(shelf: Shelf, edge: str) -> Json:
             }
             for variant in shelf.variants
         ],
+    }
+
+
+def key_view(key: ApiKey) -> Json:
+    """An API key without the key; `hint` is how it ends."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "hint": key.hint,
+        "permissions": key.permissions,
+        "createdAt": iso(key.created_at),
+        "expiresAt": key.expires_at and iso(key.expires_at),
+        "revokedAt": key.revoked_at and iso(key.revoked_at),
     }
 
 
