@@ -21,9 +21,9 @@ UPLOAD_FIELDS = ("name", "description", "galleries", "bucketKey", "prefix", *PIX
 UPDATE_FIELDS = ("name", "description", "galleries", "storageKeyHandling", *PIXEL_FIELDS)
 CONVERT_FIELDS = ("name", *PIXEL_FIELDS)
 
-_LONGEST = {"name": 256, "description": 4096, "contentType": 256, "url": 8192}
+LONGEST = {"name": 256, "description": 4096, "contentType": 256, "url": 8192}
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,63}/){1,8}")
-_NAMING = ("replace", "default", "unique")
+NAMING = ("replace", "default", "unique")
 
 
 class Asked(Wire, frozen=True):
@@ -82,7 +82,7 @@ def _unknown(fields: Mapping[str, str], allowed: tuple[str, ...]) -> list[Proble
 
 def _unfit(fields: Mapping[str, str]) -> list[Problem]:
     problems = []
-    for name, longest in _LONGEST.items():
+    for name, longest in LONGEST.items():
         text = fields.get(name, "")
         if len(text) > longest:
             problems.append(Problem(field=name, problem=f"is longer than {longest} characters"))
@@ -113,8 +113,8 @@ def _prefix(text: str | None) -> str:
 
 
 def _unique(text: str | None) -> bool:
-    if text is not None and text not in _NAMING:
-        raise _invalid("storageKeyHandling", f"must be one of {', '.join(_NAMING)}")
+    if text is not None and text not in NAMING:
+        raise _invalid("storageKeyHandling", f"must be one of {', '.join(NAMING)}")
     return text == "unique"
 
 
