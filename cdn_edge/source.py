@@ -1,6 +1,7 @@
 """Where the edge gets what it does not have: the database and object storage, with patience."""
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import time
@@ -20,6 +21,9 @@ _FAILURES = 5
 _REST = 1.0
 """Seconds until it is asked again."""
 
+_CATCH_UP = (0.0, 0.2, 0.4, 0.8)
+"""Pauses in seconds: a customer's object is overwritten a moment before its row is."""
+
 log = logging.getLogger(__name__)
 
 
@@ -32,6 +36,8 @@ class Source:
         self._find, self._find_seconds = find, find_seconds
         self._fetch, self._fetch_seconds = fetch, fetch_seconds
         self._turns = asyncio.Semaphore(fetches)
+        self._share = max(1, fetches // 4)
+        self._shares: dict[str, asyncio.Semaphore] = {}
         self._failures = 0
         self._rest_until = 0.0
 
@@ -47,7 +53,10 @@ class Source:
     async def fetch(self, address: Address, entry: Entry) -> tuple[Entry, bytes]:
         """The bytes of this entry, or of its successor when it is replaced at this moment."""
         body = await self._read(entry)
-        if body is None:
+        for pause in _CATCH_UP if entry.store else (0.0,):
+            if body is not None:
+                break
+            await asyncio.sleep(pause)
             entry = await self.find(address)
             body = await self._read(entry)
         if body is None:
@@ -81,8 +90,15 @@ class Source:
         return body if digest == entry.etag else None
 
     async def _turn(self, entry: Entry) -> object:
-        async with self._turns:
+        """A customer's storage waits for itself first: one that hangs takes but its share."""
+        async with contextlib.AsyncExitStack() as turn:
+            if entry.store:
+                await turn.enter_async_context(self._share_of(entry.store))
+            await turn.enter_async_context(self._turns)
             return await self._fetch(entry)
+
+    def _share_of(self, store: str) -> asyncio.Semaphore:
+        return self._shares.setdefault(store, asyncio.Semaphore(self._share))
 
 
 async def _in_time(work: Awaitable[T], seconds: float, what: str) -> T:

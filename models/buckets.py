@@ -1,16 +1,24 @@
 """Buckets: where an account keeps its images, and which of them is the primary one."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, literal_column
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, and_, col, delete, or_, select, update
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.accounts import DEFAULT_BUCKET
 from models.columns import now
-from models.errors import BucketFailed, Conflict, InvalidFields, NotFound, Problem
-from models.events import BucketDeleted, Purged, deletion_subject, purge_subject
+from models.errors import (
+    BucketFailed,
+    Conflict,
+    InvalidFields,
+    NotFound,
+    Problem,
+    Unavailable,
+)
+from models.events import BucketDeleted, ObjectsDropped, Purged, deletion_subject, purge_subject
 from models.outgoing import announce
 from models.records import Bucket, Gallery, GalleryImage, Image, Order, Variant
 from models.wire import Wire
@@ -40,13 +48,13 @@ def list_buckets(session: Session, account_id: str) -> list[Bucket]:
 
 def own_bucket(session: Session, account_id: str, key: str) -> Bucket:
     """The account's bucket with this key, or NotFound."""
-    bucket: Bucket | None = session.exec(_standing(account_id).where(Bucket.key == key)).first()
+    bucket = session.exec(_standing(account_id).where(Bucket.key == key)).first()
     if bucket is None:
         raise NotFound(f"There is no bucket '{key}'.")
     return bucket
 
 
-def _standing(account_id: str) -> Any:  # noqa: ANN401 sqlmodel's select has no public name
+def _standing(account_id: str) -> SelectOfScalar[Bucket]:
     return select(Bucket).where(Bucket.account_id == account_id, col(Bucket.deleted_at).is_(None))
 
 
@@ -197,13 +205,53 @@ def find_deleted(session: Session, bucket_id: str, most: int) -> tuple[Bucket, l
     return bucket, list(session.exec(found.limit(most)))
 
 
-def keys_of(session: Session, image_ids: list[str]) -> list[str]:
+def keys_of(session: Session, image_ids: Sequence[str]) -> list[str]:
     """Where the objects of these images are."""
     found = select(Variant.storage_key).where(col(Variant.image_id).in_(image_ids))
     return list(session.exec(found))
 
 
-def drop_images(session: Session, image_ids: list[str]) -> None:
+def unneeded_keys(session: Session, bucket: Bucket, dropped: ObjectsDropped) -> list[str]:
+    """Those of the dropped keys that no image has got again since.
+
+    With us no key comes twice. In a customer's bucket an image that was a JPEG, then a WebP and is
+    a JPEG again has the key it had first. Raises Unavailable while an update may be writing it.
+    """
+    if bucket.endpoint is None:
+        return dropped.storage_keys
+    if dropped.image_id and session.exec(_updates(bucket.id, dropped.image_id).limit(1)).first():
+        raise Unavailable("An update of the image is under way.")
+    names = [key.rpartition("/")[2] for key in dropped.storage_keys]
+    found = select(Variant.storage_key).where(
+        Variant.bucket_id == bucket.id, col(Variant.object_key).in_(names)
+    )
+    used = set(session.exec(found))
+    return [key for key in dropped.storage_keys if key not in used]
+
+
+def wait_for_turn(session: Session, order: Order) -> None:
+    """Raise Unavailable while an earlier update of the same image is under way.
+
+    In a customer's bucket both write the same keys: only one after the other do all of them fit.
+    """
+    updates = _updates(order.bucket_id, order.image_id or "")
+    earlier = updates.where(
+        or_(
+            col(Order.created_at) < order.created_at,
+            and_(col(Order.created_at) == order.created_at, col(Order.id) < order.id),
+        )
+    )
+    if session.exec(earlier.limit(1)).first():
+        raise Unavailable("An earlier update of the image is under way.")
+
+
+def _updates(bucket_id: str, image_id: str) -> SelectOfScalar[str]:
+    return select(Order.id).where(
+        Order.bucket_id == bucket_id, Order.image_id == image_id, col(Order.state) == _PENDING
+    )
+
+
+def drop_images(session: Session, image_ids: Sequence[str]) -> None:
     """Remove the rows of tombstones whose objects are gone, or are to stay."""
     dead = select(Image.id).where(col(Image.id).in_(image_ids), Image.state == "deleted")
     session.exec(delete(Variant).where(col(Variant.image_id).in_(dead)))

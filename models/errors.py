@@ -243,6 +243,8 @@ class BucketFailed(ServiceError):
 
     status = 502
     message = "The storage of the bucket fails."
+    left: tuple[str, ...] = ()
+    """Keys that may have objects by now, which no row names."""
 
     @classmethod
     def of(cls, key: str) -> Self:

@@ -59,6 +59,7 @@ class ObjectsDropped(Wire, frozen=True, tag="objects-dropped"):
 
     bucket_id: str
     storage_keys: list[str]
+    image_id: str = ""
 
 
 class BucketDeleted(Wire, frozen=True, tag="bucket-deleted"):

@@ -56,7 +56,7 @@ def replace_variants(session: Session, order: Order, image: Image, made: Sequenc
     keys = {variant.object_key for variant in old} | {variant.object_key for variant in made}
     announce_purge(session, bucket, image, sorted(keys))
     dropped = {variant.storage_key for variant in old} - {variant.storage_key for variant in made}
-    event = ObjectsDropped(bucket_id=bucket.id, storage_keys=sorted(dropped))
+    event = ObjectsDropped(bucket_id=bucket.id, storage_keys=sorted(dropped), image_id=image.id)
     announce(session, deletion_subject(order.id), event)
 
 

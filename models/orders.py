@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlmodel import Session, col, select, update
 
 from models import ledger
-from models.buckets import check_open, has_custom
+from models.buckets import check_open, has_custom, wait_for_turn
 from models.columns import now
 from models.errors import NotFound, OutOfStorage
 from models.events import (
@@ -56,6 +56,8 @@ def accept_order(session: Session, draft: Draft) -> None:
     """
     if check_open(session, draft.bucket_id).endpoint is None:
         refuse_full_storage(session, draft.account_id)
+    elif draft.image_id is not None:  # updates that write the same keys come one after another
+        session.exec(select(Image.id).where(Image.id == draft.image_id).with_for_update())
     check_galleries(session, draft.account_id, draft.bucket_id, draft.change.galleries or [])
     amount = ledger.reserve(session, draft.account_id, draft.order_id, draft.cost)
     session.add(_order(draft, amount))
@@ -121,7 +123,8 @@ def find_order(session: Session, order_id: str) -> Order | None:
 def open_work(session: Session, order_id: str) -> tuple[Order, Bucket, list[Image]] | None:
     """A pending order with what is needed to process it, or None: then there is nothing to do.
 
-    Raises NotFound when the image that it was to update, or the bucket, was deleted meanwhile.
+    Raises NotFound when the image that it was to update, or the bucket, was deleted meanwhile;
+    Unavailable while it is not this order's turn.
     """
     order = session.get(Order, order_id)
     if order is None or order.state != "pending":
@@ -129,6 +132,8 @@ def open_work(session: Session, order_id: str) -> tuple[Order, Bucket, list[Imag
     bucket = session.get_one(Bucket, order.bucket_id)
     if bucket.deleted_at is not None:
         raise NotFound("The bucket was deleted.")
+    if bucket.endpoint is not None and order.image_id is not None:
+        wait_for_turn(session, order)
     return order, bucket, images_of(session, order)
 
 

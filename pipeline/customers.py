@@ -19,7 +19,7 @@ _FAILURES = 3
 _REST_SECONDS = 10.0
 
 # Less than the edge's own patience, so that a silent storage is known as one.
-_GET_SECONDS = 8.0
+_GET_SECONDS = 5.0
 _PUT_SECONDS = 30.0
 _DELETE_SECONDS = 30.0
 _AT_ONCE = 8
@@ -49,10 +49,10 @@ class CustomerStorage:
             raise self._failure.of(self._key)
         self._rest_until = self._clock() + _REST_SECONDS
 
-    async def put(self, key: str, data: bytes | Path) -> None:
+    async def put(self, key: str, data: bytes | Path, content_type: str = "") -> None:
         """Keep `data`, bytes or the content of a file, under `key`."""
         async with self._tried("put", _PUT_SECONDS):
-            await self._storage.put(key, data)
+            await self._storage.put(key, data, content_type)
 
     async def get(self, key: str) -> bytes:
         """The whole object, or MissingObject."""

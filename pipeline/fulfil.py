@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from models.database import Database
-from models.errors import NotFound
+from models.errors import BucketFailed, NotFound
 from models.events import Original
 from models.keeping import Made
 from models.orders import finish_order
@@ -65,8 +65,10 @@ async def fulfil(
 
 async def _store(storage: Objects, puttings: Sequence[Putting]) -> None:
     """Store every print; all are tried before a failure is raised, so none is cut off half way."""
-    puts = (storage.put(put.made.storage_key, put.path) for put in puttings)
+    puts = (storage.put(one.made.storage_key, one.path, one.made.content_type) for one in puttings)
     for outcome in await asyncio.gather(*puts, return_exceptions=True):
+        if isinstance(outcome, BucketFailed):
+            outcome.left = tuple(one.made.storage_key for one in puttings)
         if isinstance(outcome, BaseException):
             raise outcome
 

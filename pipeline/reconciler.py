@@ -8,10 +8,16 @@ from sqlmodel import Session, col, select
 
 from models.columns import now
 from models.database import Database
-from models.events import ImageDeleted, OrderAccepted, deletion_subject, order_subject
+from models.events import (
+    BucketDeleted,
+    ImageDeleted,
+    OrderAccepted,
+    deletion_subject,
+    order_subject,
+)
 from models.ledger import refund_forgotten
 from models.outgoing import announce
-from models.records import Image, Order
+from models.records import Bucket, Image, Order
 from models.replays import forget_replays
 from models.wire import Wire
 from pipeline.outbox import forget_sent
@@ -31,6 +37,7 @@ class Findings(Wire, frozen=True):
 
     orders: int = 0
     tombstones: int = 0
+    buckets: int = 0
     staging: int = 0
     refunds: int = 0
 
@@ -60,12 +67,14 @@ class Reconciler:
         before = now() - stale
         orders = await self._database.run(announce_stale_orders, before)
         tombstones = await self._database.run(announce_tombstones, before)
+        buckets = await self._database.run(announce_deleted_buckets, before)
         await self._database.run(forget_sent)
         await self._database.run(forget_replays)
         forgotten = now() - _FORGOTTEN
         return Findings(
             orders=orders,
             tombstones=tombstones,
+            buckets=buckets,
             staging=await self._sweep_staging(),
             refunds=await self._database.run(refund_forgotten, forgotten),
         )
@@ -100,6 +109,17 @@ def announce_tombstones(session: Session, before: datetime) -> int:
     found = session.exec(stale.order_by(col(Image.updated_at)).limit(_BATCH)).all()
     for image in found:
         announce(session, deletion_subject(image.id), ImageDeleted(image_id=image.id))
+    return len(found)
+
+
+def announce_deleted_buckets(session: Session, before: datetime) -> int:
+    """Say again that these buckets are to be cleared: their keys go when that is done. How many."""
+    stale = select(Bucket).where(
+        col(Bucket.credentials).is_not(None), col(Bucket.deleted_at) < before
+    )
+    found = session.exec(stale.limit(_BATCH)).all()
+    for bucket in found:
+        announce(session, deletion_subject(bucket.id), BucketDeleted(bucket_id=bucket.id))
     return len(found)
 
 

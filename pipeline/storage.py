@@ -85,10 +85,14 @@ class Storage:
         self._buffer = buffer
         self._folder = folder
 
-    async def put(self, key: str, data: bytes | Path) -> None:
-        """Keep `data`, bytes or the content of a file, under `key`."""
+    async def put(self, key: str, data: bytes | Path, content_type: str = "") -> None:
+        """Keep `data`, bytes or the content of a file, under `key`.
+
+        The type is for who reads the object past us, and S3 only: we have our own note of it.
+        """
+        told = {"Content-Type": content_type} if content_type and self._folder is None else None
         with _available():
-            await obstore.put_async(self._store, key, data)
+            await obstore.put_async(self._store, key, data, attributes=told)
         await self._sync(key)
 
     @contextlib.asynccontextmanager

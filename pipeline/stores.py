@@ -20,7 +20,7 @@ _MOST_OPEN = 256
 class Objects(Protocol):
     """What is done with the objects of a bucket."""
 
-    async def put(self, key: str, data: bytes | Path) -> None:
+    async def put(self, key: str, data: bytes | Path, content_type: str = "") -> None:
         """Keep `data`, bytes or the content of a file, under `key`."""
 
     async def get(self, key: str) -> bytes:

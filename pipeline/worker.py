@@ -8,7 +8,6 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from models.accounts import get_bucket
 from models.columns import now
 from models.database import Database
 from models.errors import (
@@ -29,14 +28,15 @@ from models.events import (
     OrderAccepted,
     Rendering,
     Work,
+    deletion_subject,
     progress_subject,
 )
-from models.library import Shelf, drop_image, find_tombstone
 from models.orders import count_attempt, fail_order, find_order, open_work
+from models.outgoing import announce
 from models.records import Order
 from pipeline.bus import Bus, Delivery
-from pipeline.clearing import clear_bucket
-from pipeline.fulfil import Task, fulfil, image_folder
+from pipeline.clearing import PATIENCE, bury, clear_bucket, drop
+from pipeline.fulfil import Task, fulfil
 from pipeline.order import Told
 from pipeline.storage import MissingObject
 from pipeline.stores import Stores
@@ -49,11 +49,7 @@ _LONGEST_WAIT = 5.0
 
 # The child or the customer's storage failed, not the image for certain: another try may succeed.
 _WORTH_ANOTHER_TRY = (RenderCrashed, RenderTimedOut, RenderOutOfMemory, BucketFailed)
-
-# A customer's storage is given a day to come back before what should be deleted there is left.
-_DELETION_PATIENCE = timedelta(days=1)
-_DELETION_WAIT = 60.0
-_DELETION_TRIES = 24 * 60
+_DROP_WAIT = timedelta(minutes=1)
 
 
 class Patience(NamedTuple):
@@ -137,10 +133,13 @@ class Worker:
             case OrderAccepted(order_id=order_id):
                 await self._process(delivery, order_id)
             case ImageDeleted(image_id=image_id):
-                await self._bury(image_id)
+                await bury(image_id, self._database, self._stores)
                 await delivery.done()
-            case ObjectsDropped() | BucketDeleted() as cleared:
-                await self._clear(delivery, cleared)
+            case BucketDeleted(bucket_id=bucket_id):
+                await clear_bucket(bucket_id, self._database, self._stores)
+                await delivery.done()
+            case ObjectsDropped() as dropped:
+                await self._drop(delivery, dropped)
 
     async def _process(self, delivery: Delivery, order_id: str) -> None:
         order = await self._database.read(find_order, order_id)
@@ -181,11 +180,22 @@ class Worker:
                 log.warning("trying again", order=order.id, tries=tries, reason=str(error))
                 await delivery.later(_backoff(tries))
                 return True
-        await self._database.run(fail_order, order.id, verdict.failure)
+        if await self._database.run(fail_order, order.id, verdict.failure):
+            await self._forget(order, error)
         log.warning("order failed", order=order.id, code=verdict.failure.code)
         if verdict.again:
             await self._bus.publish(f"{DEAD}.{order.id}", delivery.data, f"dead-{order.id}")
         return False
+
+    async def _forget(self, order: Order, error: Exception) -> None:
+        """Have what a failed order left in a customer's storage deleted, if it was for new images.
+
+        What an update left has the keys of what was there before.
+        """
+        left = error.left if isinstance(error, BucketFailed) else ()
+        if left and order.image_id is None:
+            event = ObjectsDropped(bucket_id=order.bucket_id, storage_keys=list(left))
+            await self._database.run(announce, deletion_subject(order.id), event)
 
     def _is_waited_for(self, order: Order, error: Exception) -> bool:
         """A customer's storage that is away may come back; one that refuses us will not."""
@@ -193,45 +203,16 @@ class Worker:
             return False
         return now() - order.created_at < timedelta(seconds=self._patience.bucket_seconds)
 
-    async def _bury(self, image_id: str) -> None:
-        tomb = await self._database.read(find_tombstone, image_id)
-        if tomb is not None:
-            try:
-                await self._erase(tomb)
-            except BucketFailed as error:
-                if now() - tomb.image.updated_at < _DELETION_PATIENCE:
-                    log.warning("a tombstone waits", image=image_id, reason=str(error))
-                    return  # the reconciler announces it again and again
-                log.warning("objects were left behind", image=image_id, reason=str(error))
-            await self._database.run(drop_image, image_id)
-
-    async def _erase(self, tomb: Shelf) -> None:
-        """Delete the objects of an image, unless its bucket was deleted and they are to stay."""
-        bucket = tomb.bucket
-        if bucket.deleted_at is not None and not bucket.objects_go:
-            return
-        await self._stores.of(bucket).delete([variant.storage_key for variant in tomb.variants])
-        if bucket.endpoint is None:  # and what a broken try left beside them
-            await self._stores.own.delete_under(image_folder(bucket, tomb.image.id))
-
-    async def _clear(self, delivery: Delivery, cleared: ObjectsDropped | BucketDeleted) -> None:
-        """Delete objects that have no tombstone. A customer's storage that fails is given a day."""
+    async def _drop(self, delivery: Delivery, dropped: ObjectsDropped) -> None:
+        """A customer's storage that fails is given a day, then what is there stays there."""
         try:
-            if isinstance(cleared, ObjectsDropped):
-                await self._drop(cleared)
-            else:
-                await clear_bucket(cleared.bucket_id, self._database, self._stores)
+            await drop(dropped, self._database, self._stores)
         except BucketFailed as error:
-            if delivery.tries < _DELETION_TRIES:
-                await delivery.later(_DELETION_WAIT)
+            if delivery.tries < PATIENCE / _DROP_WAIT:
+                await delivery.later(_DROP_WAIT.total_seconds())
                 return
-            log.warning("objects were left behind", subject=delivery.subject, reason=str(error))
+            log.warning("objects were left behind", bucket=dropped.bucket_id, reason=str(error))
         await delivery.done()
-
-    async def _drop(self, dropped: ObjectsDropped) -> None:
-        bucket = await self._database.read(get_bucket, dropped.bucket_id)
-        if bucket.deleted_at is None or bucket.objects_go:
-            await self._stores.of(bucket).delete(dropped.storage_keys)
 
 
 class Verdict(NamedTuple):
