@@ -57,7 +57,7 @@ _FIXED_ENVIRONMENT = {
 def environment(home: Path, parent: Mapping[str, str]) -> dict[str, str]:
     """All that a child sees of the parent's environment; no keys and no addresses."""
     kept = {name: parent[name] for name in ("PATH", "LD_LIBRARY_PATH", "TZ") if name in parent}
-    paths = os.pathsep.join(path for path in sys.path if path)
+    paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
     return kept | _FIXED_ENVIRONMENT | {"HOME": str(home), "PYTHONPATH": paths}
 
 

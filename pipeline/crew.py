@@ -74,12 +74,13 @@ class Crew:
     ) -> None:
         """Have a child do `job`; the lowest `urgency` is served first, equals in their order."""
         while True:
-            async with self._child(urgency) as child:
+            async with self.child(urgency) as child:
                 with suppress(NeverBegun):
                     return await child.ask(job, seconds, heard)
 
     @asynccontextmanager
-    async def _child(self, urgency: float) -> AsyncIterator[Child]:
+    async def child(self, urgency: float) -> AsyncIterator[Child]:
+        """A child for as long as the block lasts, when it is our turn."""
         child = await self._turn(urgency)
         started = time.monotonic()
         try:

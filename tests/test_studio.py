@@ -29,6 +29,7 @@ from models.errors import (
 from models.recipe import Avif, Jpeg, Png, Recipe, Resize, Webp, settle, thumbnails
 from pipeline.budget import Budget
 from pipeline.children import bear, environment
+from pipeline.crew import Crew
 from pipeline.footprint import footprint
 from pipeline.jobs import RenderJob, read_reply
 from pipeline.limits import Limits
@@ -265,6 +266,10 @@ async def test_a_job_takes_no_more_memory_than_was_estimated(
         assert 0.1 * estimated < _high_water(pid) - before < 1.1 * estimated
 
 
+def _alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
 def _high_water(pid: int) -> int:
     (line,) = (line for line in _seen(pid, "status").splitlines() if line.startswith(b"VmHWM"))
     return int(line.split()[1]) * 1024
@@ -281,6 +286,7 @@ async def test_who_stops_waiting_frees_the_child_and_the_scratch(
         with pytest.raises(asyncio.CancelledError):
             await order
         assert not list(studio.scratch.glob("order*"))
+        assert not _alive(pid)
         (await studio.render(photo, [SMALL])).release()
         assert _pids(studio) != [pid]
         assert studio.counters.lost == {"abandoned": 1}
@@ -302,6 +308,23 @@ async def test_who_stops_waiting_in_the_queue_costs_nobody_a_child(
             (await other).release()
         assert _pids(studio) == pids
         assert studio.counters.inside == 0
+
+
+async def test_who_gives_up_in_the_moment_of_its_turn_passes_the_child_on(tmp_path: Path) -> None:
+    crew = Crew(1, tmp_path, Limits())
+    await crew.open()
+
+    async def take() -> None:
+        async with crew.child(0):
+            pass
+
+    async with crew.child(0):
+        unlucky = asyncio.create_task(take())
+        await asyncio.sleep(0)
+    unlucky.cancel()  # it has been given the child, and does not know it yet
+    async with asyncio.timeout(2):
+        await take()
+    await crew.close()
 
 
 async def test_a_full_house_sends_the_next_one_away_for_some_seconds(
@@ -449,10 +472,17 @@ async def test_the_children_of_a_studio_are_sealed(scratch: Path) -> None:
 PARENT = """
 import asyncio, sys
 from pathlib import Path
+from models.recipe import Avif, Recipe, Resize
 from pipeline.studio import Studio
+
+ENDLESS = Recipe(resize=Resize(width=2000), output=Avif(effort=9))
 
 async def main():
     async with Studio(children=2, scratch=Path(sys.argv[1])) as studio:
+        orders = [asyncio.create_task(studio.render(Path(sys.argv[2]), [ENDLESS])) for _ in "ab"]
+        while not all(child.begun for child in studio.children):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
         print(*(child.pid for child in studio.children), flush=True)
         await asyncio.sleep(60)
 
@@ -460,16 +490,18 @@ asyncio.run(main())
 """
 
 
-def test_children_die_with_their_parent_and_the_next_one_tidies_up(scratch: Path) -> None:
+def test_children_at_work_die_with_their_parent_and_the_next_studio_tidies_up(
+    scratch: Path, photo: Path
+) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT, scratch], stdout=subprocess.PIPE
+        [sys.executable, "-c", PARENT, scratch, photo], stdout=subprocess.PIPE
     ) as parent:
         assert parent.stdout
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         assert len(pids) == 2
         parent.kill()
     deadline = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+    while any(_alive(pid) for pid in pids):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert len(list(scratch.iterdir())) == 1
