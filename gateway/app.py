@@ -76,6 +76,7 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
                 "streams": progress.Streams(settings.max_streams),
             }
         ),
+        on_shutdown=[rates.aclose],
         request_max_body_size=None,
         logging_config=None,
         openapi_config=None,

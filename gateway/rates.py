@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import structlog
 from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
-from limits.storage import storage_from_string
 from litestar.connection import ASGIConnection
+from redis.asyncio import BlockingConnectionPool
 
 from gateway.requests import add_header
 from models.accounts import Caller
@@ -26,7 +27,8 @@ log = structlog.get_logger("rates")
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 _PIXELS = frozenset(("images-create", "images-update", "images-generate", "images-convert-fly"))
-_STORE_SECONDS = 0.25
+_STORE_SECONDS = 1.0
+_MOST_CONNECTIONS = 16
 _PAUSE_SECONDS = 2.0
 _LOG_SECONDS = 60.0
 _MOST_ADDRESSES = 10_000
@@ -56,14 +58,15 @@ class Rates:
     """
 
     def __init__(self, store: str, every: str, pixels: str) -> None:
-        self._limiter = SlidingWindowCounterRateLimiter(_open_store(store))
-        self._every = _limits("requests", every)
+        self._pool = _pool(store) if store else None
+        self._limiter = SlidingWindowCounterRateLimiter(_storage(self._pool))
+        self.every = _limits("requests", every)
         self._pixels = _limits("pixels", pixels)
         self._away_until = self._log_after = -math.inf
 
     async def count(self, key_id: str, *, pixels: bool) -> Sequence[Standing]:
         """Count one request, against the limit of those that make pixels too if it does."""
-        limits = [*self._every, *(self._pixels if pixels else [])]
+        limits = [*self.every, *(self._pixels if pixels else [])]
         if not limits or time.monotonic() < self._away_until:
             return []
         try:
@@ -72,6 +75,11 @@ class Rates:
         except (StorageError, OSError, TimeoutError) as error:
             self._doubt(error)
             return []
+
+    async def aclose(self) -> None:
+        """Leave the store."""
+        if self._pool is not None:
+            await self._pool.aclose()
 
     async def _stand(self, limit: Limit, key_id: str) -> Standing:
         allowed = await self._limiter.hit(limit.item, limit.name, key_id)
@@ -88,17 +96,26 @@ class Rates:
             log.warning("nobody counts requests: the store is away", reason=repr(error))
 
 
-def _open_store(store: str) -> Any:  # noqa: ANN401 the library has one type for each kind of store
-    if not store:
-        return storage_from_string("async+memory://")
-    # One client speaks to both; they differ in nothing that is used here.
-    address = store.replace("valkey", "redis", 1)
-    return storage_from_string(
-        f"async+{address}",
-        implementation="redispy",
-        wrap_exceptions=True,
+def _pool(store: str) -> BlockingConnectionPool:
+    """Connections to the store, made when they are needed."""
+    # Valkey speaks the same protocol; only the name in its address differs.
+    return BlockingConnectionPool.from_url(
+        store.replace("valkey", "redis", 1),
+        max_connections=_MOST_CONNECTIONS,
+        timeout=_STORE_SECONDS,
         socket_timeout=_STORE_SECONDS,
         socket_connect_timeout=_STORE_SECONDS,
+    )
+
+
+def _storage(pool: BlockingConnectionPool | None) -> MemoryStorage | RedisStorage:
+    if pool is None:
+        return MemoryStorage()
+    return RedisStorage(
+        "redis://",
+        implementation="redispy",
+        wrap_exceptions=True,
+        connection_pool=pool,  # type: ignore[arg-type]  # it is what the library asks for
     )
 
 
@@ -119,6 +136,11 @@ class Strangers:
         self._seconds = item.get_expiry() if item else 1
         self._wrong: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._friends: OrderedDict[bytes, None] = OrderedDict()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many addresses and keys are remembered."""
+        return len(self._wrong), len(self._friends)
 
     def check(self, address: str, authorization: str) -> None:
         """Raise TooManyRequests for an unknown key from an address that sent too many wrong."""
