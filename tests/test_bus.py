@@ -10,7 +10,6 @@ import pytest
 from models.errors import Unavailable
 from models.events import outcome_subject
 from pipeline.bus import Bus, Delivery, Said, connect
-from tests.faults import FaultProxy
 from tests.servers import Nats
 
 SUBJECT = "calotype.orders.one"
@@ -223,19 +222,6 @@ async def test_a_bus_that_is_closed_publishes_nothing_and_says_so(nats: Nats) ->
     async with asyncio.timeout(5):
         with pytest.raises(Unavailable):
             await bus.publish(SUBJECT, b"data", "id-1")
-
-
-async def test_a_silent_server_is_noticed(nats: Nats) -> None:
-    async with FaultProxy("127.0.0.1", nats.port) as line:
-        url = f"nats://127.0.0.1:{line.port}"
-        async with contextlib.aclosing(await connect(url, nats.token)) as bus:
-            await bus.prepare()
-            line.freeze()
-            await until_connected(bus, False, 20)
-            await line.heal()
-            line.reset()
-            async with asyncio.timeout(15):
-                await bus.publish(SUBJECT, b"data", "id-1")
 
 
 async def test_a_wrong_token_does_not_get_in(nats: Nats) -> None:
