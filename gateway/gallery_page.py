@@ -127,7 +127,6 @@ def _fallback(image: Json, said: str, place: int) -> Html:
         alt=said,
         class_="small" if image["width"] < _SMALL else None,
         loading="lazy" if place >= _EAGER else None,
-        decoding="async",
     )
 
 
