@@ -1,16 +1,20 @@
 """Requests over HTTP: sent twice, answered later, too many, too slow."""
 
 import concurrent.futures
+import contextlib
 import json
+import threading
 import time
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from tests.system.drawn import photo
-from tests.system.world import World, eventually
+from tests.system.world import World, eventually, world
 
 SLOW = {"formatOptions": {"format": "avif", "options": {"effort": 6}}}
 
@@ -196,3 +200,83 @@ def test_a_failed_order_ends_its_stream(system: World) -> None:
 
 def test_an_order_of_nobody_cannot_be_watched(system: World) -> None:
     assert system.http.get("/api/v1/orders/none/events").status_code == 404
+
+
+def test_a_key_of_the_api_is_made_once_and_told_again_only_to_who_asked(system: World) -> None:
+    headers, wanted = keyed(), {"name": "once", "permissions": ["images-read"]}
+    first = system.http.post("/api/v1/keys", json=wanted, headers=headers)
+    spaced = json.dumps(wanted, indent=2).encode()
+    again = system.http.post(
+        "/api/v1/keys", content=spaced, headers=headers | {"Content-Type": "application/json"}
+    )
+    assert first.status_code == 200
+    assert again.content == first.content
+    assert again.headers["idempotency-replayed"] == "true"
+    keys = system.http.get("/api/v1/keys").json()["keys"]
+    assert [key["name"] for key in keys].count("once") == 1
+    secret = first.json()["key"]["secret"].encode()
+    for file in system.data.glob("calotype.sqlite*"):
+        assert secret not in file.read_bytes()
+    other = system.http.post("/api/v1/keys", json={"name": "twice"}, headers=headers)
+    assert other.status_code == 422
+
+
+def test_a_gallery_asked_for_twenty_times_at_once_is_one(system: World) -> None:
+    headers, wanted = keyed(), {"name": f"g-{uuid.uuid4().hex}"}
+
+    def create(_: int) -> httpx2.Response:
+        return system.http.post("/api/v1/galleries", json=wanted, headers=headers)
+
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(create, range(20)))
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert len({answer.content for answer in answers if answer.is_success}) == 1
+    found = system.http.get("/api/v1/galleries", params={"limit": 200})
+    assert found.text.count(wanted["name"]) == 1
+
+
+def test_a_refused_body_leaves_its_key_free(system: World) -> None:
+    headers = keyed()
+    refused = system.http.post("/api/v1/keys", json={"nome": "x"}, headers=headers)
+    assert refused.status_code == 400
+    assert system.http.post("/api/v1/keys", json={"name": "x"}, headers=headers).status_code == 200
+
+
+def test_a_body_that_is_too_long_is_refused(system: World) -> None:
+    for headers in ({}, keyed()):
+        answer = system.http.post("/api/v1/keys", json={"name": "x" * 1_100_000}, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[World]:
+    """A system of this test's own."""
+    with world(tmp_path / "data") as made:
+        yield made
+
+
+def test_after_a_kill_the_same_request_finds_its_order(own: World) -> None:
+    headers, picture = keyed(), photo(1400, 1000)
+
+    def interrupted() -> None:
+        with contextlib.suppress(httpx2.TransportError):
+            send(own, headers, picture, **SLOW)
+
+    lost = threading.Thread(target=interrupted)
+    lost.start()
+    eventually(lambda: own.credits() == 9999, 20)  # the order is accepted, nobody was answered
+    own.kill()
+    lost.join()
+    own.start()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: send(own, headers, picture, **SLOW), range(4)))
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    again = send(own, headers, picture, **SLOW)
+    assert again.status_code == 200
+    assert again.headers["idempotency-replayed"] == "true"
+    assert {one.content for one in answers if one.is_success} == {again.content}
+    assert own.credits() == 9999
+    listed = own.http.get("/api/v1/images").json()
+    assert [image["id"] for image in listed["data"]] == [again.json()["data"][0]["id"]]
+    reused = send(own, headers, photo(8, 8))
+    assert (reused.status_code, reused.json()["code"]) == (422, "key-reused")

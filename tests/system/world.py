@@ -50,7 +50,11 @@ class World:
         assert self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], READY_SECONDS)
         line = self.process.stdout.readline().decode() if readable else ""
-        assert line, f"not ready: {self.log()}"
+        if not line:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+            raise AssertionError(f"not ready: {self.log()}")
         return line
 
     def log(self) -> str:
