@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Router, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from gateway.bucket_fields import BucketChange, NewBucket, columns_of
 from gateway.json_body import read_body
@@ -69,7 +69,7 @@ async def remove(
     services: Services,
     caller: Caller,
     force: bool = False,  # noqa: FBT001, FBT002  Litestar passes query parameters by name
-    delete_objects: Annotated[bool, Parameter(query="deleteObjects")] = False,  # noqa: FBT002  same
+    delete_objects: Annotated[bool, QueryParameter(name="deleteObjects")] = False,  # noqa: FBT002  same
 ) -> None:
     """Forget a bucket. The customer's objects stay unless `deleteObjects` says otherwise."""
     account = caller.account_id

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Router, delete, get, patch, post, put
 from litestar.connection import ASGIConnection
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 from msgspec import UNSET, Meta, UnsetType
 from sqlmodel import Session
@@ -84,9 +84,9 @@ async def make(request: AnyRequest, services: Services, caller: Caller) -> Strea
 async def show_ungrouped(
     services: Services,
     caller: Caller,
-    bucket_key: Annotated[str | None, Parameter(query="bucketKey")] = None,
-    page: Annotated[int, Parameter(ge=1, le=1_000_000)] = 1,
-    limit: Annotated[int, Parameter(ge=1, le=200)] = 200,
+    bucket_key: Annotated[str | None, QueryParameter(name="bucketKey")] = None,
+    page: Annotated[int, QueryParameter(ge=1, le=1_000_000)] = 1,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 200,
 ) -> Json:
     """A bucket's images that are in no gallery, newest first, as if they were in one.
 

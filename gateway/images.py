@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, Router, delete, get, patch, post, put
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from sqlmodel import Session
 
 from gateway.admission import Door
@@ -46,10 +46,10 @@ async def upload(
 async def show_all(
     services: Services,
     caller: Caller,
-    page: Annotated[int, Parameter(ge=1, le=1_000_000)] = 1,
-    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+    page: Annotated[int, QueryParameter(ge=1, le=1_000_000)] = 1,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
     sort: Literal["asc", "desc"] = "asc",
-    bucket_key: Annotated[str | None, Parameter(query="bucketKey")] = None,
+    bucket_key: Annotated[str | None, QueryParameter(name="bucketKey")] = None,
 ) -> Json:
     """A page of a bucket's images; `asc` means newer to older, as the guide has it."""
     newest: Literal["first", "last"] = "first" if sort == "asc" else "last"
