@@ -1,0 +1,1 @@
+"""The API's reference: an OpenAPI document, written from the project's own tables."""
