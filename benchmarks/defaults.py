@@ -46,7 +46,7 @@ OURS: Final[Mapping[str, Output]] = {
 TARGETS: Final[Mapping[str, tuple[float | None, float, float]]] = {
     "jpeg": (None, 1.0, 1.0),
     "webp": (None, 1.0, 1.0),
-    "avif": (3.0, 1 / 1.06, 1 / 1.02),
+    "avif": (3.0, 0.9434, 0.98),
 }
 _AVIF = SHARP["avif"]
 LOST: Final[Mapping[str, Sequence[Output]]] = {

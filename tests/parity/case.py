@@ -73,10 +73,12 @@ class Case:
     format: str = "png"
     resize: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    ratio: float | None = None
 
     def __str__(self) -> str:
         """Short and readable: the name of the test."""
         said = [*self.resize.items(), *self.options.items()]
+        said += [("ratio", self.ratio)] if self.ratio else []
         words = [self.picture, self.format, *(f"{name}={value}" for name, value in said)]
         return " ".join(words).replace("'", "").replace("::", "")[:150]
 
@@ -92,9 +94,11 @@ class Case:
 
     def for_sharp(self) -> dict[str, Any]:
         """The case as sharp.js takes it."""
+        # sharp knows no ratio; where the height is a whole number it is a cover of that height
+        cut = {"height": round(self.resize["width"] / self.ratio)} if self.ratio else {}
         clear = read_colour(self.resize.get("background", "black")).alpha < 255
         return {
-            "resize": self.resize,
+            "resize": {**self.resize, **cut},
             "format": self.format,
             "options": self.options,
             "animated": self.animated,
@@ -105,7 +109,8 @@ class Case:
     def recipe(self) -> Recipe:
         """The case as we take it, with sharp's defaults spelled out."""
         given = [{"format": self.format, "options": _defaults(self) | dict(self.options)}]
-        return read_recipes([dict(self.resize)], given, None)[0][0]
+        ratio = str(self.ratio) if self.ratio else None
+        return read_recipes([dict(self.resize)], given, ratio)[0][0]
 
 
 def _defaults(case: Case) -> dict[str, Any]:

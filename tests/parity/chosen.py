@@ -175,6 +175,14 @@ def _backgrounds() -> Iterator[Case]:
         yield Case("png-alpha", "jpeg", _box(100, 100, fit="contain", background=colour))
 
 
+def _ratios() -> Iterator[Case]:
+    names = ("jpeg", "jpeg-large", "png-alpha", "webp-large", "jpeg-turned-6", "png16")
+    for name, (ratio, width) in product(names, [(2, 60), (1, 45), (0.5, 33), (1.6, 160)]):
+        yield Case(name, resize={"width": width}, ratio=ratio)
+    for position in ("top", "right bottom", "attention"):
+        yield Case("jpeg-turned-8", resize={"width": 50, "position": position}, ratio=0.5)
+
+
 def _paddings() -> Iterator[Case]:
     pads = [{"px": 8}, {"py": 7}, {"px": 3, "py": 5}, {"px": 0, "py": 0}]
     for pad, name in product(pads, ("jpeg", "png-alpha", "png-grey")):
@@ -250,6 +258,6 @@ def _photos() -> Iterator[Case]:
 
 def chosen() -> list[Case]:
     """All of them, each once."""
-    groups = (_fits, _roundings, _positions, _kernels, _flags, _backgrounds, _paddings)
+    groups = (_fits, _roundings, _positions, _kernels, _flags, _backgrounds, _ratios, _paddings)
     groups += (_inputs, _outputs, _animations, _photos)
     return list({str(case): case for group in groups for case in group()}.values())
