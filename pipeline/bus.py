@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import nats.errors
@@ -61,16 +61,19 @@ class Delivery(NamedTuple):
     patience: float
 
     async def done(self) -> None:
-        """Never deliver it again; returns when the server knows."""
-        await self.message.ack_sync(timeout=5)
+        """Never deliver it again; returns when the server knows. Unavailable when it does not."""
+        with _available():
+            await self.message.ack_sync(timeout=5)
 
     async def later(self, seconds: float) -> None:
         """Deliver it again, not before `seconds` have passed."""
-        await self.message.nak(delay=seconds)
+        with _available():
+            await self.message.nak(delay=seconds)
 
     async def dead(self) -> None:
         """Never deliver it again: it cannot succeed."""
-        await self.message.term()
+        with _available():
+            await self.message.term()
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -208,10 +211,8 @@ class Bus:
 
     async def extent(self) -> Extent:
         """What the stream of purges holds right now. Raises Unavailable when it cannot be told."""
-        try:
+        with _available():
             info = await self._stream.stream_info(PURGE_STREAM)
-        except _AWAY as error:
-            raise Unavailable("The message bus is not available.") from error
         return Extent(str(info.created), info.state.first_seq, info.state.last_seq)
 
     async def purges(self, after: int) -> AsyncGenerator[Said | None, None]:
@@ -275,6 +276,14 @@ async def _unless(broken: asyncio.Task[Literal[True]], waited: Coroutine[Any, An
         return task.result()
     finally:
         task.cancel()
+
+
+@contextlib.contextmanager
+def _available() -> Iterator[None]:
+    try:
+        yield
+    except _AWAY as error:
+        raise Unavailable("The message bus is not available.") from error
 
 
 def _look_away(task: asyncio.Task[Any]) -> None:
