@@ -51,13 +51,13 @@ async def fulfil(
     order = task.order
     place = stores.of(task.bucket)  # one that fails is known before anything is rendered
     async with stores.own.file(order.staging_key, studio.scratch) as source:
-        probe = await studio.probe(source)
         with await studio.render(source, list(_recipes(order.asked)), told) as prints:
             puttings = list(_puttings(task, prints))
             await _store(place, puttings)
+            original = _seen(order.original, prints.probe)
     made = [[put.made for put in puttings if put.image == n] for n in range(len(order.asked))]
     try:
-        return await database.run(finish_order, order.id, _seen(order.original, probe), made)
+        return await database.run(finish_order, order.id, original, made)
     except NotFound:  # the image was deleted meanwhile: nobody else knows of these objects
         await place.delete([put.made.storage_key for put in puttings])
         raise
