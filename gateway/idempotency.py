@@ -35,6 +35,7 @@ from models.errors import (
 )
 from models.records import Replay
 from models.replays import Answer, Use, claim, find_replay, keep_answer
+from models.vault import Unsealable, seal, unseal
 from pipeline.services import Services
 
 AnyRequest = Request[Any, Any, Any]
@@ -46,6 +47,8 @@ _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
 _ACCEPTED = 202
 _LEFT = 499
 _OURS = 500
+
+LARGEST_ANSWER = 4 * 1024 * 1024
 
 
 class Answered(ServiceError):
@@ -148,8 +151,8 @@ async def repeated(request: AnyRequest, known: Replay, services: Services) -> Re
     """The answer to a request that was sent before; the failure of its order is raised."""
     add_header(request.scope, "idempotency-replayed", "true")
     if known.status is not None:
-        kind = known.content_type
-        return Response(known.body or b"", status_code=known.status, media_type=kind)
+        body, kind = _kept(known, services.secret), known.content_type
+        return Response(body, status_code=known.status, media_type=kind)
     if known.order_id is None:
         raise AnswerLost
     attempt = attempt_of(request)
@@ -213,12 +216,11 @@ def with_replays(app: ASGIApp, services: Services, running: Running) -> ASGIApp:
         if scope["type"] != ScopeType.HTTP or scope["method"] not in _METHODS:
             await app(scope, receive, send)
             return
-        keeper = _Keeper(scope, send, services.database)
+        keeper = _Keeper(scope, send, services, running)
         try:
             await app(scope, receive, keeper.send)
         finally:
-            if keeper.attempt is not None:
-                running.end(keeper.attempt.use)
+            keeper.end()
 
     return keeping
 
@@ -226,39 +228,69 @@ def with_replays(app: ASGIApp, services: Services, running: Running) -> ASGIApp:
 class _Keeper:
     """Stands before `send`: holds back an answer that is to be kept until it is."""
 
-    def __init__(self, scope: Scope, send: Send, database: Database) -> None:
+    def __init__(self, scope: Scope, send: Send, services: Services, running: Running) -> None:
         self._state = scope.setdefault("state", {})
         self._send = send
-        self._database = database
+        self._services = services
+        self._running = running
         self._start: Any = None
-        self._body = b""
+        self._body = bytearray()
 
     @property
-    def attempt(self) -> Attempt | None:
+    def _attempt(self) -> Attempt | None:
         attempt: Attempt | None = self._state.get("attempt")
         return attempt
+
+    def end(self) -> None:
+        """Who gets the answer may send the request again at once."""
+        if self._attempt is not None:
+            self._running.end(self._attempt.use)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and self._is_kept(message["status"]):
             self._start = message
         elif message["type"] == "http.response.body" and self._start is not None:
-            self._body += message["body"]
-            if not message.get("more_body", False):
-                await self._keep()
+            await self._collect(message["body"], more=message.get("more_body", False))
         else:
+            self.end()
             await self._send(message)
 
     def _is_kept(self, status: int) -> bool:
         """What took effect and is not still going on; our own failures are not remembered."""
-        if self.attempt is None or not self.attempt.took_effect:
+        if self._attempt is None or not self._attempt.took_effect:
             return False
         return status < _OURS and status not in (_ACCEPTED, _LEFT)
 
-    async def _keep(self) -> None:
-        kind = dict(self._start["headers"]).get(b"content-type", b"").decode("latin-1")
-        answer = Answer(status=self._start["status"], content_type=kind, body=self._body)
-        if self.attempt is not None:
-            with contextlib.suppress(Unavailable):
-                await self._database.run(keep_answer, self.attempt.use, answer)
-        await self._send(self._start)
-        await self._send({"type": "http.response.body", "body": self._body, "more_body": False})
+    async def _collect(self, piece: bytes, *, more: bool) -> None:
+        """Take in the answer; send it when it is whole and kept, or too long to be kept."""
+        self._body += piece
+        if more and len(self._body) <= LARGEST_ANSWER:
+            return
+        start, self._start = self._start, None
+        if not more and self._attempt is not None:
+            await self._keep(self._attempt.use, start)
+        self.end()
+        await self._send(start)
+        await self._send(
+            {"type": "http.response.body", "body": bytes(self._body), "more_body": more}
+        )
+
+    async def _keep(self, use: Use, start: Any) -> None:  # noqa: ANN401 an ASGI message
+        kind = dict(start["headers"]).get(b"content-type", b"").decode("latin-1")
+        body = seal(self._services.secret, bytes(self._body), _place(use)).encode()
+        answer = Answer(status=start["status"], content_type=kind, body=body)
+        with contextlib.suppress(Unavailable):
+            await self._services.database.run(keep_answer, use, answer)
+
+
+def _place(use: Use) -> str:
+    return msgspec.json.encode(("replay", *_name(use))).decode()
+
+
+def _kept(known: Replay, secret: str) -> bytes:
+    """The answer as it was. It is kept sealed: it may hold a new API key."""
+    use = Use(account_id=known.account_id, route=known.route, key=known.key)
+    try:
+        return unseal(secret, (known.body or b"").decode(), _place(use))
+    except Unsealable:
+        raise AnswerLost from None
