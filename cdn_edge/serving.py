@@ -12,9 +12,7 @@ _READY_SECONDS = 10.0
 
 
 @contextlib.asynccontextmanager
-async def serving(
-    server: Server, host: str, port: int, drain: Drain
-) -> AsyncIterator[None]:
+async def serving(server: Server, host: str, port: int, drain: Drain) -> AsyncIterator[None]:
     """Listen on host:port when the block begins; finish open requests, bounded, when it ends."""
     task = asyncio.create_task(server.serve())
     try:

@@ -148,15 +148,17 @@ def list_accounts(*, as_json: bool, **given: Any) -> None:
 @accounts.command("credit", context_settings={"ignore_unknown_options": True})
 @click.argument("name")
 @click.argument("credits", type=int)
+@click.option("--paid", is_flag=True, help="Credits of a paid plan: they are spent last.")
 @DATA
 @AS_JSON
 @plain_errors
-def credit_account(*, name: str, as_json: bool, **given: Any) -> None:
+def credit_account(*, name: str, paid: bool, as_json: bool, **given: Any) -> None:
     """Give an account credits; a negative number takes some back."""
     from gateway import desk
 
     amount = int(given.pop("credits"))
-    made = _run(read(**given), desk.give, name, amount)
+    kinds = (0, amount) if paid else (amount, 0)
+    made = _run(read(**given), desk.give, name, *kinds)
     say(made, f"{name} has {made['credits']} credits", as_json=as_json)
 
 

@@ -6,6 +6,7 @@ from sqlmodel import Session
 
 from gateway.views import iso
 from models import accounts as book
+from models.ledger import Amount
 from models.records import Account
 
 Row = dict[str, Any]
@@ -49,9 +50,9 @@ def accounts(session: Session) -> list[Row]:
     return [_account(account) for account in book.list_accounts(session)]
 
 
-def give(session: Session, name: str, amount: int) -> Row:
-    """The account after it got `amount` credits."""
-    return _account(book.give_credits(session, name, amount))
+def give(session: Session, name: str, free: int, paid: int) -> Row:
+    """The account after it got so many credits of each kind."""
+    return _account(book.give_credits(session, name, Amount(free, paid)))
 
 
 def _account(account: Account) -> Row:
@@ -59,5 +60,6 @@ def _account(account: Account) -> Row:
         "id": account.id,
         "name": account.name,
         "credits": account.credits_free + account.credits_paid,
+        "paid": account.credits_paid,
         "storage": f"{account.storage_used} of {account.storage_total}",
     }

@@ -88,10 +88,10 @@ def list_accounts(session: Session) -> list[Account]:
     return list(session.exec(select(Account).order_by(col(Account.created_at))))
 
 
-def give_credits(session: Session, name: str, amount: int) -> Account:
-    """Give an account more credits, or take some back with a negative number."""
+def give_credits(session: Session, name: str, amount: ledger.Amount) -> Account:
+    """Give an account more credits, or take some back with negative numbers."""
     account = find_account(session, name)
-    ledger.grant(session, account.id, f"grant:{new_id()}", ledger.Amount(amount, 0))
+    ledger.grant(session, account.id, f"grant:{new_id()}", amount)
     session.refresh(account)
     return account
 

@@ -23,7 +23,7 @@ PUBLIC_4 = "93.184.216.34"
 PUBLIC_6 = "2606:2800:220:1::1"
 
 V4 = (
-    *("127.0.0.1", "127.0.0.53", "127.255.255.254", "0.0.0.0", "0.1.2.3"),  # noqa: S104 - a place to refuse
+    *("127.0.0.1", "127.0.0.53", "127.255.255.254", "0.0.0.0", "0.1.2.3"),
     *("10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.99.9"),
     *("169.254.169.254", "169.254.170.2", "100.64.0.1", "100.100.100.200", "100.127.255.255"),
     *("192.0.0.192", "192.0.2.1", "198.18.0.1", "198.19.255.255", "198.51.100.7", "203.0.113.7"),
@@ -217,7 +217,7 @@ async def listening(*ports: int) -> AsyncIterator[Judge]:
     judge = Judge(port=ports[0])
     async with AsyncExitStack() as stack:
         for port in ports:
-            four = await asyncio.start_server(judge.note, "0.0.0.0", port, backlog=512)  # noqa: S104 - it must hear all
+            four = await asyncio.start_server(judge.note, "0.0.0.0", port, backlog=512)
             judge.port = four.sockets[0].getsockname()[1] if port == 0 else judge.port
             six = await asyncio.start_server(judge.note, "::", port or judge.port, backlog=512)
             await stack.enter_async_context(four)

@@ -27,6 +27,7 @@ from models.accounts import (
 from models.columns import now
 from models.database import Database
 from models.errors import InvalidFields, NotFound, OutOfCredits
+from models.ledger import Amount
 from models.records import Account, ApiKey, Bucket, new_id
 
 SECRET = "s" * 32
@@ -66,12 +67,12 @@ async def test_of_those_who_open_the_same_name_at_once_one_succeeds(database: Da
 async def test_credits_are_given_and_taken_back_but_never_below_zero(
     database: Database, account: Account
 ) -> None:
-    assert (await database.run(give_credits, account.name, 50)).credits_free == 150
-    assert (await database.run(give_credits, account.name, -150)).credits_free == 0
+    assert (await database.run(give_credits, account.name, Amount(50, 0))).credits_free == 150
+    assert (await database.run(give_credits, account.name, Amount(-150, 0))).credits_free == 0
     with pytest.raises(OutOfCredits):
-        await database.run(give_credits, account.name, -1)
+        await database.run(give_credits, account.name, Amount(-1, 0))
     with pytest.raises(NotFound):
-        await database.run(give_credits, "nobody", 1)
+        await database.run(give_credits, "nobody", Amount(1, 0))
 
 
 async def test_public_ids_of_buckets_cannot_be_guessed(database: Database) -> None:

@@ -115,6 +115,8 @@ def test_accounts_get_and_lose_credits(system: World) -> None:
     system.run("accounts", "create", "friend", "--json")
     assert system.run("accounts", "credit", "friend", "5", "--json")["credits"] == 10_005
     assert system.run("accounts", "credit", "friend", "-5", "--json")["credits"] == 10_000
+    paid = system.run("accounts", "credit", "friend", "7", "--paid", "--json")
+    assert (paid["credits"], paid["paid"]) == (10_007, 7)
 
 
 def test_the_module_is_the_command() -> None:
