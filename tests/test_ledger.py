@@ -108,8 +108,8 @@ def test_every_sequence_of_movements_adds_up(database: Database) -> None:
         )
 
 
-async def test_200_spends_of_a_balance_of_100_are_100_spends(database: Database) -> None:
-    account = await database.run(account_for, 60, 40)
+async def test_1000_spends_of_a_balance_of_500_are_500_spends(database: Database) -> None:
+    account = await database.run(account_for, 300, 200)
 
     async def spend() -> bool:
         with contextlib.suppress(OutOfCredits):
@@ -117,7 +117,7 @@ async def test_200_spends_of_a_balance_of_100_are_100_spends(database: Database)
             return True
         return False
 
-    assert sum(await asyncio.gather(*(spend() for _ in range(200)))) == 100
+    assert sum(await asyncio.gather(*(spend() for _ in range(1000)))) == 500
     assert await database.read(balances, account) == (Amount(0, 0), Amount(0, 0))
 
 
