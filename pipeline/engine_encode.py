@@ -9,8 +9,9 @@ import pyvips
 
 from models.defaults import settle
 from models.errors import ImageTooLarge
-from models.outputs import Avif, Gif, Ico, Jpeg, Output, Png, Webp
+from models.outputs import Avif, Chroma, Gif, Ico, Jpeg, Output, Png, Webp
 from pipeline import geometry
+from pipeline.engine_chroma import needs_full_chroma
 from pipeline.engine_colour import flatten
 from pipeline.geometry import Size
 from pipeline.prints import Canvas, Picture
@@ -90,7 +91,7 @@ def save(image: pyvips.Image, output: Output, frame: Size) -> bytes:
         case Webp():
             return bytes(image.webpsave_buffer(keep="none", **_parameters(settled, _WEBP)))
         case Avif():
-            parameters = _parameters(settled, _AVIF)
+            parameters = _parameters(_with_chroma(settled, image), _AVIF)
             return bytes(image.heifsave_buffer(keep="none", compression="av1", **parameters))
         case Gif():
             return bytes(image.gifsave_buffer(keep="none", **_parameters(settled, _GIF)))
@@ -117,6 +118,14 @@ def _parameters(output: Output, names: Mapping[str, str]) -> dict[str, Any]:
         parameter: _SPELLINGS.get(option, {}).get(options[option], options[option])
         for option, parameter in names.items()
     }
+
+
+def _with_chroma(settled: Avif, image: pyvips.Image) -> Avif:
+    """Nobody named it: the picture decides."""
+    if settled.chroma_subsampling is not None:
+        return settled
+    chroma: Chroma = "4:4:4" if needs_full_chroma(image) else "4:2:0"
+    return msgspec.structs.replace(settled, chroma_subsampling=chroma)
 
 
 def _check_sides(format_name: str, frame: Size) -> None:
