@@ -121,7 +121,7 @@ def _refuse_delete(session: Session, bucket: Bucket, *, force: bool) -> None:
         raise Conflict(f"The bucket '{bucket.key}' has orders under way: try again soon.")
     if bucket.image_count and not force:
         raise Conflict(
-            f"The bucket '{bucket.key}' has {bucket.image_count} images: delete with ?force=true "
+            f"The bucket '{bucket.key}' has images: {bucket.image_count}. Delete with ?force=true "
             "to forget them and keep their objects, with ?deleteObjects=true to delete both."
         )
 
@@ -143,12 +143,15 @@ def _bury_all(session: Session, bucket: Bucket) -> None:
 
 
 def _lock(session: Session, account_id: str) -> list[Bucket]:
-    """The account's buckets, held by this transaction: changes come one after another.
+    """The account's buckets as they are when nobody else changes them: this transaction may.
 
-    Not so firmly that an order which refers to one has to wait.
+    The default bucket's row is the lock, and the rest is read after it is held. Orders that refer
+    to the row need not wait for it.
     """
-    found = _standing(account_id).order_by(col(Bucket.id)).with_for_update(key_share=True)
-    return list(session.exec(found.execution_options(populate_existing=True)))
+    default = select(Bucket.id).where(Bucket.account_id == account_id, Bucket.key == DEFAULT_BUCKET)
+    session.exec(default.with_for_update(key_share=True)).one()
+    found = _standing(account_id).execution_options(populate_existing=True)
+    return list(session.exec(found))
 
 
 def _locked(session: Session, account_id: str, key: str) -> Bucket:

@@ -288,21 +288,39 @@ def nats_server() -> Iterator[Nats]:
 
 
 class S3(NamedTuple):
-    """A SeaweedFS that speaks S3 and knows one pair of keys."""
+    """A SeaweedFS that speaks S3 and knows two pairs of keys.
+
+    The first may do everything, also make buckets by writing to them. The second is a customer's:
+    it reads and writes what is there.
+    """
 
     port: int
     access_key: str
     secret_key: str
+    filer: int = 0
+    customer: tuple[str, str] = ("a-customers-key", "a-customers-secret")
 
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def make_bucket(self, name: str) -> None:
+        """A bucket is a folder of the filer, which needs no signature."""
+        self._ask_filer("POST", f"{name}/")
+
+    def drop_bucket(self, name: str) -> None:
+        """With all that is in it."""
+        self._ask_filer("DELETE", f"{name}?recursive=true")
+
+    def _ask_filer(self, method: str, path: str) -> None:
+        asked = Request(f"http://127.0.0.1:{self.filer}/buckets/{path}", method=method)
+        urlopen(asked, timeout=5).close()  # noqa: S310 our own server
+
 
 @contextmanager
 def s3_server(bucket: str) -> Iterator[S3]:
     ports = free_ports(8)
-    server = S3(ports[0], "a-test-key", "a-test-secret")
+    server = S3(ports[0], "a-test-key", "a-test-secret", ports[3])
     with server_folder() as folder:
         identities = folder / "s3.json"
         identities.write_text(_identities(server))
@@ -310,16 +328,22 @@ def s3_server(bucket: str) -> Iterator[S3]:
         process = start(_weed(folder, identities, ports), log)
         try:
             wait_until(lambda: _s3_answers(server), process, log)
-            _make_bucket(ports[3], bucket)
+            server.make_bucket(bucket)
             yield server
         finally:
             stop(process, signal.SIGKILL)
 
 
 def _identities(server: S3) -> str:
-    keys = {"accessKey": server.access_key, "secretKey": server.secret_key}
-    actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    return json.dumps({"identities": [{"name": "t", "credentials": [keys], "actions": actions}]})
+    actions = ["Read", "Write", "List", "Tagging"]
+    owner = _identity("owner", (server.access_key, server.secret_key), ["Admin", *actions])
+    customer = _identity("customer", server.customer, actions)
+    return json.dumps({"identities": [owner, customer]})
+
+
+def _identity(name: str, keys: tuple[str, str], actions: list[str]) -> dict[str, object]:
+    pair = {"accessKey": keys[0], "secretKey": keys[1]}
+    return {"name": name, "credentials": [pair], "actions": actions}
 
 
 def _weed(folder: Path, identities: Path, ports: list[int]) -> list[str]:
@@ -346,12 +370,6 @@ def _weed(folder: Path, identities: Path, ports: list[int]) -> list[str]:
         "s3.config": identities,
     }
     return [program("weed"), "server", *(f"-{name}={value}" for name, value in options.items())]
-
-
-def _make_bucket(filer: int, bucket: str) -> None:
-    """A bucket is a folder of the filer, which needs no signature."""
-    made = Request(f"http://127.0.0.1:{filer}/buckets/{bucket}/", method="POST")
-    urlopen(made, timeout=5).close()  # noqa: S310 our own server
 
 
 def _s3_answers(server: S3) -> bool:
