@@ -16,7 +16,7 @@ from gateway.asked import CONVERT_FIELDS
 from gateway.intake import Intake, needed, staging_key, taken_in
 from models import ledger
 from models.accounts import Caller
-from models.errors import InvalidFields, Problem, ServiceError
+from models.errors import ClientGone, InvalidFields, Problem
 from models.recipe import Recipe
 from models.records import new_id
 from pipeline.services import Services
@@ -27,13 +27,6 @@ T = TypeVar("T")
 
 COST = 1
 _CHUNK = 256 * 1024
-
-
-class ClientGone(ServiceError):
-    """Nobody waits for the answer any more; the status is the one web servers log for that."""
-
-    status = 499
-    message = "The client left before the answer was ready."
 
 
 @post("/convert", opt={"needs": "images-convert-fly", "replays": False}, status_code=200)

@@ -224,6 +224,13 @@ class RenderOutOfMemory(Unprocessable):
     message = "The image takes too much memory to process."
 
 
+class ClientGone(ServiceError):
+    """Nobody waits for the answer any more; the status is the one web servers log for that."""
+
+    status = 499
+    message = "The client left before the answer was ready."
+
+
 class TooManyRequests(ServiceError):
     """Over the rate limit."""
 
