@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.panel import Panel
 from sqlmodel import Session
 
-from gateway.demo import run_demo
 from gateway.folder import claim, secret_of
 from gateway.logs import start_logs
 from gateway.ports import free_port, refuse_taken
@@ -127,6 +126,8 @@ def _welcome(ready: Ready) -> None:
 
 async def _demonstrate(ready: Ready) -> None:
     """Show a picture's way with a key of its own, which is gone when the table stands."""
+    from gateway.demo import run_demo  # noqa: PLC0415 nothing else draws: a start need not load it
+
     services = ready.services
     key = new_key()
     made = await services.database.run(_add_demo_key, digest_of(key, services.secret))

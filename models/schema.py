@@ -1,12 +1,12 @@
-"""The schema: brought to the revision this release needs, by whoever comes first."""
+"""The schema: brought to the revision this release needs, by whoever comes first.
+
+Revisions are made by Alembic. Loading it takes a quarter of a second, so it is loaded when there is
+something to migrate: most starts find the schema as they need it.
+"""
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 # Any number will do, as long as every process of every release takes the same.
 _LOCK = 7_206_021_835
@@ -17,27 +17,26 @@ def migrate(engine: Engine, revision: str = "head") -> str:
     with engine.begin() as connection:
         _wait_for_turn(connection)
         before = _current(connection)
-        if before != newest():
-            command.upgrade(_config(connection), revision)
+        if revision != "head" or before != newest():
+            from models import revisions  # noqa: PLC0415 see the module's docstring
+
+            revisions.upgrade(connection, revision)
         return before
 
 
 def revert(engine: Engine, revision: str = "base") -> None:
     """Take the schema back to `revision`."""
+    from models import revisions  # noqa: PLC0415 see the module's docstring
+
     with engine.begin() as connection:
         _wait_for_turn(connection)
-        command.downgrade(_config(connection), revision)
-
-
-def differences(engine: Engine) -> None:
-    """Raise alembic's CommandError when the tables in code and in the database differ."""
-    with engine.begin() as connection:
-        command.check(_config(connection))
+        revisions.downgrade(connection, revision)
 
 
 def newest() -> str:
-    """The revision this release needs."""
-    return ScriptDirectory(str(_folder())).get_current_head() or ""
+    """The revision this release needs: files of revisions begin with their number."""
+    folder = Path(__file__).parent / "migrations" / "versions"
+    return max(file.name.partition("_")[0] for file in folder.glob("[0-9]*_*.py"))
 
 
 def current(engine: Engine) -> str:
@@ -47,21 +46,13 @@ def current(engine: Engine) -> str:
 
 
 def _current(connection: Connection) -> str:
-    return MigrationContext.configure(connection).get_current_revision() or ""
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return str(found or "")
 
 
 def _wait_for_turn(connection: Connection) -> None:
     """One migration at a time: SQLite's transaction is exclusive already, Postgres takes a lock."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-
-
-def _config(connection: Connection) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_folder()))
-    config.attributes["connection"] = connection
-    return config
-
-
-def _folder() -> Path:
-    return Path(__file__).parent / "migrations"

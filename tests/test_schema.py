@@ -12,7 +12,8 @@ from sqlalchemy.exc import DatabaseError
 
 from models.database import Database, open_database, open_postgres, open_sqlite
 from models.records import Record
-from models.schema import current, differences, migrate, newest, revert
+from models.revisions import differences
+from models.schema import current, migrate, newest, revert
 from tests.servers import Postgres
 
 _PROCESSES = multiprocessing.get_context("spawn")

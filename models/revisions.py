@@ -1,0 +1,30 @@
+"""Alembic on an open connection: its transaction is the caller's."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine
+
+
+def upgrade(connection: Connection, revision: str) -> None:
+    """Up to `revision`."""
+    command.upgrade(_config(connection), revision)
+
+
+def downgrade(connection: Connection, revision: str) -> None:
+    """Down to `revision`."""
+    command.downgrade(_config(connection), revision)
+
+
+def differences(engine: Engine) -> None:
+    """Raise alembic's CommandError when the tables in code and in the database differ."""
+    with engine.begin() as connection:
+        command.check(_config(connection))
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
