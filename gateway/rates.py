@@ -7,7 +7,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from limits import RateLimitItem, parse
@@ -15,12 +15,14 @@ from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 from litestar.connection import ASGIConnection
-from redis.asyncio import BlockingConnectionPool
 
 from gateway.requests import add_header
 from models.accounts import Caller
 from models.errors import TooManyRequests
 from models.settings import Settings
+
+if TYPE_CHECKING:
+    from redis.asyncio import BlockingConnectionPool
 
 log = structlog.get_logger("rates")
 
@@ -96,8 +98,10 @@ class Rates:
             log.warning("nobody counts requests: the store is away", reason=repr(error))
 
 
-def _pool(store: str) -> BlockingConnectionPool:
+def _pool(store: str) -> "BlockingConnectionPool":
     """Connections to the store, made when they are needed."""
+    from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 slow, and few gateways share
+
     # Valkey speaks the same protocol; only the name in its address differs.
     return BlockingConnectionPool.from_url(
         store.replace("valkey", "redis", 1),
@@ -108,7 +112,7 @@ def _pool(store: str) -> BlockingConnectionPool:
     )
 
 
-def _storage(pool: BlockingConnectionPool | None) -> MemoryStorage | RedisStorage:
+def _storage(pool: "BlockingConnectionPool | None") -> MemoryStorage | RedisStorage:
     if pool is None:
         return MemoryStorage()
     return RedisStorage(
