@@ -3,12 +3,14 @@
 import concurrent.futures
 import contextlib
 import json
+import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -280,3 +282,65 @@ def test_after_a_kill_the_same_request_finds_its_order(own: World) -> None:
     assert [image["id"] for image in listed["data"]] == [again.json()["data"][0]["id"]]
     reused = send(own, headers, photo(8, 8))
     assert (reused.status_code, reused.json()["code"]) == (422, "key-reused")
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A system with limits that a test reaches quickly."""
+    with world(
+        tmp_path_factory.mktemp("limited") / "data",
+        CALOTYPE_RATE_LIMIT="20/minute",
+        CALOTYPE_RATE_LIMIT_PIXELS="2/hour",
+        CALOTYPE_RATE_LIMIT_STRANGERS="5/minute",
+    ) as made:
+        yield made
+
+
+def test_every_answer_to_a_key_tells_how_it_stands(limited: World) -> None:
+    key = limited.run("keys", "create", "--json")["key"]
+    headers = {"Authorization": f"Bearer {key}"}
+    answers = [
+        limited.http.get("/api/v1/images", headers=headers),
+        limited.http.get("/api/v1/images/none", headers=headers),
+        limited.http.delete("/api/v1/images/none", headers=headers),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 404, 403]
+    assert [answer.headers["ratelimit-remaining"] for answer in answers] == ["19", "18", "17"]
+    for answer in answers:
+        assert answer.headers["ratelimit-limit"] == "20"
+        assert 1 <= int(answer.headers["ratelimit-reset"]) <= 60
+        assert answer.headers["ratelimit-policy"] == '"requests";q=20;w=60'
+        assert answer.headers["ratelimit"].startswith('"requests";r=')
+    codes = [limited.http.get("/api/v1/images", headers=headers).status_code for _ in range(20)]
+    assert codes == [200] * 17 + [429] * 3
+    refused = limited.http.get("/api/v1/images", headers=headers)
+    assert refused.json()["code"] == "too-many-requests"
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert limited.http.get("/api/v1/images").status_code == 200  # another key's own
+
+
+def test_one_upload_too_many_is_refused_before_its_body_is_read(limited: World) -> None:
+    assert [limited.upload(photo(40, 30)).status_code for _ in range(2)] == [200, 200]
+    where = urlsplit(limited.api)
+    with socket.create_connection((where.hostname, where.port), timeout=20) as line:
+        line.sendall(
+            b"POST /api/v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n"
+            b"Authorization: Bearer " + limited.key.encode() + b"\r\n\r\n"
+        )
+        answer = line.recv(4096)
+    assert answer.split()[1] == b"429"
+    assert b"retry-after: " in answer.lower()
+    assert limited.http.get("/api/v1/images").status_code == 200
+
+
+def test_who_guesses_keys_is_slowed_down_and_nobody_else(limited: World) -> None:
+    assert limited.http.get("/api/v1/images").status_code == 200
+    there = f"{limited.api}/api/v1/images"
+    codes = [
+        httpx2.get(there, headers={"Authorization": f"Bearer sk_{n}"}, trust_env=False).status_code
+        for n in range(8)
+    ]
+    assert codes == [401] * 5 + [429] * 3
+    assert limited.http.get("/api/v1/images").status_code == 200
+    assert httpx2.get(f"{limited.api}/healthz", trust_env=False).status_code == 200
