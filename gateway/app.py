@@ -10,6 +10,7 @@ from litestar.types import ASGIApp
 from gateway import (
     buckets,
     convert,
+    docs,
     galleries,
     idempotency,
     images,
@@ -52,7 +53,7 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
     running = idempotency.Running()
     rates, strangers = open_rates(settings)
     app = Litestar(
-        [api, health, public_gallery.show],
+        [api, docs.routes, health, public_gallery.show],
         guards=[guard],
         dependencies={
             "services": Provide(_services),

@@ -22,6 +22,19 @@ from models.errors import Conflict, InvalidFields, NotFound
 
 TAG = "Buckets"
 
+_MEANINGS = {
+    "key": "What requests name it by: 2 to 63 lower-case letters, digits, `_` and `-`.",
+    "endpoint": "The address of the storage, as `https://s3.example.org`; a public one.",
+    "bucket": "The bucket's name there.",
+    "accessKey": "The access key to enter it with.",
+    "secretKey": "The secret of that key.",
+    "name": "What people call it.",
+    "region": "The region of the storage.",
+    "prefix": "Folders there to put everything under, as `web/`.",
+    "publicUrl": "An address that shows its objects; without one our edge does.",
+    "isPrimary": "Whether images go there when a request names no bucket.",
+}
+
 LIST_CURL = """\
 curl "$API/api/v1/buckets" \\
   -H "Authorization: Bearer $API_KEY"
@@ -108,7 +121,7 @@ def _add() -> Operation:
         ),
         needs="buckets-manage",
         takes=("Idempotency-Key",),
-        body=body_of(NewBucket, "A bucket elsewhere", asked),
+        body=body_of(NewBucket, _MEANINGS, asked),
         answers={OK: answer("The bucket.", _one())},
         causes=(Conflict,),
         samples=(("A bucket elsewhere", ADD_CURL),),
@@ -123,7 +136,7 @@ def _change() -> Operation:
         text="Changes what is named. A changed address or credentials are tried first.",
         needs="buckets-manage",
         takes=("bucketKeyPath", "Idempotency-Key"),
-        body=body_of(BucketChange, "Make it primary", {"isPrimary": True}),
+        body=body_of(BucketChange, _MEANINGS, {"isPrimary": True}),
         answers={OK: answer("The bucket.", _one())},
         causes=(NotFound, Conflict),
     )

@@ -5,6 +5,7 @@ from gateway.openapi import samples
 from gateway.openapi.bodies import body_of
 from gateway.openapi.images import nothing
 from gateway.openapi.operation import OK, Operation, Paths, answer
+from gateway.openapi.upkeep import unchanged
 from gateway.openapi.words import (
     Json,
     exactly,
@@ -21,6 +22,13 @@ from gateway.openapi.words import (
 from models.errors import BadRequest, InvalidFields, NotFound
 
 TAG = "Galleries"
+
+_MEANINGS = {
+    "name": "Its name, on one line.",
+    "isPublic": "Whether everybody may look at `/g/{id}`.",
+    "bucketKey": "The bucket that its images are in; otherwise the primary one.",
+    "imageIds": "Images to put in, in this order.",
+}
 
 LIST_CURL = """\
 curl "$API/api/v1/galleries" \\
@@ -158,7 +166,7 @@ def _make() -> Operation:
         text="Makes a gallery, of images of its bucket if any are named.",
         needs="galleries-create",
         takes=("Idempotency-Key",),
-        body=body_of(NewGallery, "Of one image", asked),
+        body=body_of(NewGallery, _MEANINGS, asked),
         answers={OK: answer("The gallery.", _full())},
         samples=(("Of one image", MAKE_CURL),),
     )
@@ -210,7 +218,7 @@ def _change(name: str) -> Operation:
         text="Changes what is named and leaves the rest: PUT and PATCH do the same.",
         needs="galleries-update",
         takes=("galleryId", "Idempotency-Key"),
-        body=body_of(GalleryChange, "Show it", {"name": "Harbours at dusk", "isPublic": True}),
+        body=body_of(GalleryChange, _MEANINGS, {"name": "Harbours at dusk", "isPublic": True}),
         answers={OK: answer("The gallery.", json_of(ref("Gallery"), examples=shown))},
         causes=(NotFound,),
         samples=(("Rename and show", CHANGE_CURL),),
@@ -246,11 +254,7 @@ def _look() -> Operation:
             "accepts that rather. A private gallery is answered as if there were none."
         ),
         takes=("galleryId", "publicPage", "If-None-Match"),
-        answers={OK: answer("The gallery.", content) | {"headers": headers}, **_same()},
+        answers={OK: answer("The gallery.", content) | {"headers": headers}, **unchanged()},
         causes=(NotFound, BadRequest),
         samples=(("As data", PUBLIC_CURL),),
     )
-
-
-def _same() -> dict[str, Json]:
-    return {"304": {"description": "It is still what your ETag says.", "headers": {}}}

@@ -21,6 +21,12 @@ from models.errors import Forbidden, NotFound
 
 TAG = "Keys"
 
+_MEANINGS = {
+    "name": "What people call it, on one line.",
+    "permissions": "What it may do, of: " + ", ".join(f"`{name}`" for name in PERMISSIONS) + ".",
+    "expiresAt": "When it ends, with a time zone; null is never.",
+}
+
 LIST_CURL = """\
 curl "$API/api/v1/keys" \\
   -H "Authorization: Bearer $API_KEY"
@@ -100,9 +106,7 @@ def _make() -> Operation:
         ),
         needs="keys-manage",
         takes=("Idempotency-Key",),
-        body=body_of(
-            NewKey, "A key to upload", {"name": "Upload form", "permissions": ["images-create"]}
-        ),
+        body=body_of(NewKey, _MEANINGS, {"name": "Upload form", "permissions": ["images-create"]}),
         answers={OK: answer("The key, in clear this once.", content)},
         causes=(Forbidden,),
         samples=(("A key to upload", MAKE_CURL),),
@@ -118,7 +122,7 @@ def _change() -> Operation:
         text="Changes what is named: its name, what it may do, until when. The key stays.",
         needs="keys-manage",
         takes=("keyId", "Idempotency-Key"),
-        body=body_of(KeyChange, "Read and upload", {"permissions": ["images-create"]}),
+        body=body_of(KeyChange, _MEANINGS, {"permissions": ["images-create"]}),
         answers={OK: answer("The key.", json_of(ref("KeyAnswer"), examples=shown))},
         causes=(NotFound, Forbidden),
         samples=(("What it may do", CHANGE_CURL),),

@@ -1,7 +1,7 @@
 """Parameters and headers that several operations share."""
 
 from gateway.openapi.samples import GALLERY_ID, IMAGE_ID, KEY_ID, ORDER_ID
-from gateway.openapi.words import Json, integer, text
+from gateway.openapi.words import Json, integer
 
 _BOOLEAN = {"enum": ["true", "false"], "default": "false"}
 
@@ -98,8 +98,14 @@ def headers() -> dict[str, Json]:
 
 
 def _path(name: str, description: str, example: str) -> Json:
-    schema = text(description, minLength=1)
-    return {"name": name, "in": "path", "required": True, "schema": schema, "example": example}
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string", "minLength": 1},
+        "example": example,
+    }
 
 
 def _query(name: str, schema: Json, description: str = "") -> Json:

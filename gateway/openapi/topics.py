@@ -1,0 +1,52 @@
+"""What the guide says before each subject's operations."""
+
+TOPICS = {
+    "index": """
+An image comes in once, as a file or by its URL. Out come the sizes and formats that you name, each
+with a URL that you can put on a page. Every request carries an API key:
+`Authorization: Bearer sk_...`.
+
+Ask for `text/markdown` or `application/json`; `/docs` has the whole reference for browsers.
+""",
+    "images": """
+One upload can make several images: one for each entry of `resizeOptions`, and each of them has a
+file for each entry of `formatOptions`. A file costs one credit. Two thumbnails, 120 and 320 pixels
+wide, come with every image and cost nothing.
+
+A file's URL is its image's `urlBase`, a slash, and its `objectKey`; `simpleData` has the URLs ready
+made. The original itself is not kept.
+""",
+    "convert": """
+For a file that you want back and nowhere else. It takes the fields of an upload that are about
+pixels, with one size and one format, and answers the bytes.
+""",
+    "orders": """
+An upload is answered when its files are there. Who would rather not wait says
+`Prefer: respond-async` and gets an order: ask for it, or listen to it. An `Idempotency-Key` makes
+it safe to send the same request again when an answer was lost.
+""",
+    "galleries": """
+Galleries put images of one bucket together. An image can be in several or in none. Everybody who
+knows its address can look at a public gallery, with a browser or a program.
+""",
+    "keys": """
+A key may do what its permissions say, and nothing more. Give each program a key of its own, with
+as little as it needs; a key that leaks is revoked without harm to the others.
+""",
+    "buckets": """
+Images go to the account's primary bucket unless a request names another one. The first bucket is
+in our storage; you can add buckets in S3-compatible storage of your own, which do not count as
+storage used.
+""",
+    "options": """
+`resizeOptions` and `formatOptions` are JSON in a form field: an array or a single object. An option
+that is not known is refused by its path. What is not given has the default below.
+""",
+    "errors": """
+Every error has the same body. `error` and `message` are the same sentence for people, `code` is for
+programs and never changes, `details` names each field that is wrong, `requestId` is for whoever you
+ask for help. Nothing is charged for a request that fails.
+
+A request that was refused with 429 or 503 says in `Retry-After` how many seconds to wait.
+""",
+}
