@@ -13,10 +13,11 @@ from litestar.response import Stream
 
 from gateway.admission import Door
 from gateway.asked import CONVERT_FIELDS
+from gateway.idempotency import attempt_of, came_before, unclaimed
 from gateway.intake import Intake, needed, staging_key, taken_in
 from models import ledger
 from models.accounts import Caller
-from models.errors import ClientGone, InvalidFields, Problem
+from models.errors import ClientGone, InvalidFields, Problem, StillRunning
 from models.recipe import Recipe
 from models.records import new_id
 from pipeline.services import Services
@@ -29,18 +30,23 @@ COST = 1
 _CHUNK = 256 * 1024
 
 
-@post("/convert", opt={"needs": "images-convert-fly", "replays": False}, status_code=200)
+@post("/convert", opt={"needs": "images-convert-fly", "replays": "made again"}, status_code=200)
 async def convert(
     request: AnyRequest, services: Services, caller: Caller, door: Door, studio: Studio
 ) -> Response[Any]:
-    """One picture as one variant, streamed back. Costs a credit when it succeeds."""
+    """One picture as one variant, streamed back. Costs a credit when it succeeds.
+
+    The same request with the same Idempotency-Key is made again, and costs nothing more.
+    """
     operation = new_id()
-    await services.database.read(ledger.refuse_poor, caller.account_id, COST)
+    if attempt_of(request) is None:
+        await services.database.read(ledger.refuse_poor, caller.account_id, COST)
     try:
         async with taken_in(request, services, door, operation, CONVERT_FIELDS) as intake:
             recipe = _only_recipe(intake)
             original = needed(intake.original)
-            async with paid(services, caller.account_id, operation):
+            free = came_before(request)
+            async with paid(services, caller.account_id, 0 if free else COST, operation):
                 rendering = _render(services, studio, intake, recipe)
                 made, file = await _unless_gone(request, rendering)
     finally:
@@ -49,16 +55,29 @@ async def convert(
 
 
 @contextlib.asynccontextmanager
-async def paid(services: Services, account_id: str, operation: str) -> AsyncIterator[None]:
-    """Reserve before the block; capture when it succeeds, refund when it does not."""
-    amount = await services.database.run(ledger.reserve, account_id, operation, COST)
+async def paid(
+    services: Services, account_id: str, cost: int, operation: str
+) -> AsyncIterator[None]:
+    """Reserve before the block; capture when it succeeds, refund when it does not.
+
+    The capture is the effect that an Idempotency-Key belongs to.
+    """
+    if not cost:
+        yield
+        return
+    database = unclaimed(services.database)
+    amount = await database.run(ledger.reserve, account_id, operation, cost)
     try:
         yield
     except BaseException:
         # Also when we are cancelled: the refund itself runs to its end.
-        await services.database.run(ledger.refund, account_id, operation, amount)
+        await database.run(ledger.refund, account_id, operation, amount)
         raise
-    await services.database.run(ledger.capture, account_id, operation)
+    try:
+        await services.database.run(ledger.capture, account_id, operation)
+    except StillRunning:
+        await database.run(ledger.refund, account_id, operation, amount)
+        raise
 
 
 def _only_recipe(intake: Intake) -> Recipe:

@@ -4,6 +4,9 @@ The key is written down by the first transaction of the request that it belongs 
 crash can come between the two. The answer is kept just before it is sent. A request that comes
 again is answered from that; from its order, when there was no time to keep an answer; and with
 AnswerLost when there is neither. Refusals, before anything was written, are not remembered.
+
+A route with `opt={"replays": "made again"}` keeps no answer: its handler runs again, and asks
+`came_before` whether what it does is paid already.
 """
 
 import asyncio
@@ -67,8 +70,10 @@ def answer_again(_: AnyRequest, answered: Answered) -> Response[Any]:
 class Attempt:
     """A request that has an Idempotency-Key: what it asks, and whether the key is its own."""
 
-    def __init__(self, use: Use) -> None:
+    def __init__(self, use: Use, *, made_again: bool = False) -> None:
         self.use = use
+        self.made_again = made_again
+        self.came_before = False
         self.took_effect = False
 
 
@@ -106,10 +111,10 @@ async def begin(request: AnyRequest) -> None:
     """
     keys = request.headers.getall("idempotency-key", [])
     caller: Caller | None = request.scope["state"].get("caller")
-    unsafe = request.method in _METHODS and request.route_handler.opt.get("replays", True)
-    if not keys or caller is None or not unsafe:
+    if not keys or caller is None or request.method not in _METHODS:
         return
-    attempt = Attempt(_use(request, caller, keys))
+    made_again = request.route_handler.opt.get("replays") == "made again"
+    attempt = Attempt(_use(request, caller, keys), made_again=made_again)
     request.app.state.running.begin(attempt.use)
     request.scope["state"]["attempt"] = attempt
     if not _is_form(request):
@@ -144,7 +149,22 @@ async def recall(request: AnyRequest, digest: str) -> Replay | None:
     known = await services.database.read(find_replay, attempt.use)
     if known is not None and known.request_hash != asked:
         raise KeyReused
+    if known is not None and attempt.made_again:
+        attempt.came_before = attempt.took_effect = True
+        add_header(request.scope, "idempotency-replayed", "true")
+        return None
     return known
+
+
+def came_before(request: AnyRequest) -> bool:
+    """Whether this is a request that was carried out before, on a route that makes it again."""
+    attempt = attempt_of(request)
+    return attempt is not None and attempt.came_before
+
+
+def unclaimed(database: Database) -> Database:
+    """The same database, for transactions that are not yet the effect of the request."""
+    return database.beneath if isinstance(database, ClaimingDatabase) else database
 
 
 async def repeated(request: AnyRequest, known: Replay, services: Services) -> Response[Any]:
@@ -189,6 +209,7 @@ class ClaimingDatabase(Database):
 
     def __init__(self, database: Database, attempt: Attempt) -> None:
         vars(self).update(vars(database))
+        self.beneath = database
         self._attempt = attempt
         self._turn = asyncio.Lock()
 
@@ -257,7 +278,8 @@ class _Keeper:
 
     def _is_kept(self, status: int) -> bool:
         """What took effect and is not still going on; our own failures are not remembered."""
-        if self._attempt is None or not self._attempt.took_effect:
+        attempt = self._attempt
+        if attempt is None or attempt.made_again or not attempt.took_effect:
             return False
         return status < _OURS and status not in (_ACCEPTED, _LEFT)
 

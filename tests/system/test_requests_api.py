@@ -344,3 +344,25 @@ def test_who_guesses_keys_is_slowed_down_and_nobody_else(limited: World) -> None
     assert codes == [401] * 5 + [429] * 3
     assert limited.http.get("/api/v1/images").status_code == 200
     assert httpx2.get(f"{limited.api}/healthz", trust_env=False).status_code == 200
+
+
+def test_a_conversion_sent_twice_is_paid_once(system: World) -> None:
+    before, headers, picture = system.credits(), keyed(), photo(200, 150)
+    form = {"formatOptions": '{"format": "png"}'}
+
+    def convert(file: bytes, headers: dict[str, str] = headers) -> httpx2.Response:
+        files = {"image": ("a.jpg", file, "image/jpeg")}
+        return system.http.post("/api/v1/convert", data=form, files=files, headers=headers)
+
+    assert convert(picture[:2000]).status_code == 400
+    assert system.credits() == before
+    first, again = convert(picture), convert(picture)
+    assert first.status_code == again.status_code == 200
+    assert again.content == first.content
+    assert again.headers["content-disposition"] == first.headers["content-disposition"]
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert convert(photo(150, 200)).status_code == 422
+    assert system.credits() == before - 1
+    assert convert(picture, {}).status_code == 200
+    assert system.credits() == before - 2
