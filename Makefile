@@ -7,7 +7,10 @@ BIN := $(VENV)/bin
 # uv is pinned and hashed like everything else; it trusts the certificates that this machine trusts.
 UV := UV_SYSTEM_CERTS=1 $(BIN)/uv
 
-.PHONY: setup run test check bench lock clean
+.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-long lock clean
+
+help: ## What there is to make
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 16
 
 setup: $(VENV)/.setup ## Make .venv with all that Calotype needs to run
 run: setup ## Start everything, and show one picture's way through it
@@ -22,8 +25,20 @@ check: $(VENV)/.setup-dev ## Lint, format, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.setup-dev ## Measure, and fail when a ratio falls below its floor
+bench: $(VENV)/.setup-dev ## Measure encoding, and fail when a ratio falls below its floor
 	$(BIN)/python benchmarks/encode.py
+
+bench-upload: $(VENV)/.setup-dev ## Measure whole uploads over HTTP
+	$(BIN)/python benchmarks/upload.py
+
+bench-library: $(VENV)/.setup-dev ## Measure an account with a million images
+	$(BIN)/python benchmarks/library.py
+
+bench-edge: $(VENV)/.setup-dev ## Measure the edge beside nginx (needs nginx and wrk)
+	$(BIN)/python benchmarks/edge.py
+
+bench-long: $(VENV)/.setup-dev ## A thousand drawn histories of two accounts, against a running system
+	STATEFUL_EXAMPLES=1000 $(BIN)/pytest tests/system/test_state_machine.py
 
 lock: $(BIN)/uv ## Renew the pinned and hashed requirements
 	$(UV) pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 \
