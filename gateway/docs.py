@@ -39,7 +39,7 @@ def show_reference(request: AnyRequest, services: Services) -> Response[bytes]:
         "form-action 'none'; frame-ancestors 'none'"
     )
     headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
-    return _answer(request, page.html.encode(), f"{_HTML}; charset=utf-8", headers)
+    return _answer(request, page.html.encode(), _HTML, headers)
 
 
 @get("/docs/openapi.json", sync_to_thread=True)
@@ -76,8 +76,7 @@ def _in_kind(request: AnyRequest, text: str, value: object) -> Response[bytes]:
     """Markdown, or JSON for who accepts that rather."""
     if request.accept.best_match([_MARKDOWN, _JSON], _MARKDOWN) == _JSON:
         return _answer(request, msgspec.json.encode(value), _JSON, {"Vary": "Accept"})
-    kind = f"{_MARKDOWN}; charset=utf-8"
-    return _answer(request, text.encode(), kind, {"Vary": "Accept"})
+    return _answer(request, text.encode(), _MARKDOWN, {"Vary": "Accept"})
 
 
 def _answer(
