@@ -358,7 +358,7 @@ def _weed(folder: Path, identities: Path, ports: list[int]) -> list[str]:
         "master.volumeSizeLimitMB": 64,
         "volume.port": volume,
         "volume.port.grpc": grpc[1],
-        "volume.max": 20,
+        "volume.max": 100,  # every bucket takes seven
         "filer": "true",
         "filer.port": filer,
         "filer.port.grpc": grpc[2],
