@@ -9,6 +9,7 @@ from typing import Final
 import pyvips
 
 PROGRAM: Final = "butteraugli_main"  # Debian and Ubuntu: apt-get install libjxl-devtools
+INVISIBLE: Final = 0.01  # what is nearer counts as this near, so that ratios can be taken
 
 
 def can_see() -> bool:
@@ -17,10 +18,10 @@ def can_see() -> bool:
 
 
 def distance(reference: Path, encoded: bytes) -> float:
-    """Butteraugli's 3-norm: 0 is identical, about 1 is where a careful eye begins to notice."""
+    """Butteraugli's 3-norm: about 1 is where a careful eye begins to notice."""
     with tempfile.NamedTemporaryFile(suffix=".png") as decoded:
         image = pyvips.Image.new_from_buffer(encoded, "").colourspace("srgb")
         image.extract_band(0, n=3).pngsave(decoded.name, keep="none", compression=1)
         command = [PROGRAM, str(reference), decoded.name]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return float(said.split()[-1])
+    return max(INVISIBLE, float(said.split()[-1]))

@@ -12,11 +12,11 @@ WHITE: Final = Colour(red=255.0, green=255.0, blue=255.0)
 # Measured by benchmarks/defaults.py on 27 resized photos and screenshots, as ratios to sharp's
 # defaults: the encoder's CPU, bytes, butteraugli (below 1 is better).
 #   jpeg  1.91  0.934  0.994   mozjpeg's table 2, deringing, progressive
-#   png   1.58  0.744  1.000   adaptive filters; small flat drawings grow, everything else shrinks
+#   png   1.70  0.744  1.000   adaptive filters; small flat drawings grow, everything else shrinks
 #   webp  1.00  1.000  1.000   the same: nothing else was better at no more CPU
 #   avif  0.20  1.036  1.000   effort 3 at 52, instead of effort 4 at 50 and 4:4:4; 4:2:0 except
 #                              for pictures with thin coloured detail, which the encoder looks for
-#   gif   0.82  0.992  0.965   half the dither; pixels of an animation that change by no more than
+#   gif   0.88  0.995  0.990   half the dither; pixels of an animation that change by no more than
 #                              2 of 255 stay, which makes it up to a quarter smaller
 JPEG: Final = Jpeg(
     background=WHITE,
