@@ -70,7 +70,7 @@ def list_ungrouped(session: Session, bucket: Bucket, page: int, limit: int) -> l
     ids = (
         select(Image.id)
         .where(Image.account_id == bucket.account_id, Image.bucket_id == bucket.id)
-        # Word for word the index's own condition: with bound values neither database may use it.
+        # Word for word the index's own condition: a plan kept for bound values cannot use it.
         .where(text("state = 'ready' AND gallery_count = 0"))
         .order_by(col(Image.created_at).desc(), col(Image.id).desc())
         .offset((page - 1) * limit)

@@ -278,6 +278,10 @@ class Side:
         self.bucket = primary_bucket(session, account.id)
         self.images: dict[str, set[str]] = {}
         self.galleries: list[str] = []
+        for _ in range(3):
+            uploading(session, self, self, [])
+        gathering(session, self, self, [0, 1])
+        gathering(session, self, self, [1, 2])
 
 
 def picked(numbers: Sequence[int], ids: Sequence[str]) -> list[str]:
@@ -339,7 +343,8 @@ def stealing(session: Session, side: Side, other: Side, numbers: list[int]) -> N
 KINDS = (uploading, gathering, regrouping, burying, freeing, clearing, stealing)
 STEPS = st.lists(
     st.tuples(st.sampled_from(KINDS), st.integers(0, 1), st.lists(st.integers(0, 4), max_size=3)),
-    max_size=14,
+    min_size=1,
+    max_size=12,
 )
 
 
