@@ -19,9 +19,11 @@ _FAILURES = 3
 _REST_SECONDS = 10.0
 
 # Less than the edge's own patience, so that a silent storage is known as one.
-_GET_SECONDS = 5.0
-_PUT_SECONDS = 30.0
-_DELETE_SECONDS = 30.0
+_GET_SECONDS = 8.0
+# A silent one holds a worker's slot for so long; a slow one gets time by the size of what is put.
+_PUT_SECONDS = 10.0
+_SLOWEST = 500_000  # bytes a second
+_DELETE_SECONDS = 10.0
 _AT_ONCE = 8
 
 
@@ -51,7 +53,7 @@ class CustomerStorage:
 
     async def put(self, key: str, data: bytes | Path, content_type: str = "") -> None:
         """Keep `data`, bytes or the content of a file, under `key`."""
-        async with self._tried("put", _PUT_SECONDS):
+        async with self._tried("put", _PUT_SECONDS + _size(data) / _SLOWEST):
             await self._storage.put(key, data, content_type)
 
     async def get(self, key: str) -> bytes:
@@ -83,3 +85,7 @@ class CustomerStorage:
         self._rest_until = self._clock() + _REST_SECONDS
         log.warning("bucket failed", bucket=self._key, doing=what, reason=type(error).__name__)
         return self._failure.of(self._key)
+
+
+def _size(data: bytes | Path) -> int:
+    return len(data) if isinstance(data, bytes) else data.stat().st_size

@@ -46,7 +46,9 @@ async def fulfil(
     """Make everything the order asks for; False when somebody else finished it meanwhile.
 
     Every object has a key that follows from the order alone, so a second try overwrites what the
-    first one left.
+    first one left. In a customer's bucket an update overwrites what is served, too: between the
+    first object and the last the edge does not find what the rows say and waits, and when the
+    storage fails for good in that moment, those variants are broken until the next update.
     """
     order = task.order
     place = stores.of(task.bucket)  # one that fails is known before anything is rendered

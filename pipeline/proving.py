@@ -68,10 +68,11 @@ async def prove(place: Place, prefix: str, storage: Storage, egress: Egress) -> 
 async def _resolve(place: Place, egress: Egress) -> None:
     url = urlsplit(place.endpoint)
     try:
-        await checked_addresses(egress, url.hostname or "", url.port or _TLS_PORT)
+        async with asyncio.timeout(_STEP_SECONDS):
+            await checked_addresses(egress, url.hostname or "", url.port or _TLS_PORT)
     except ForbiddenSource:
         raise _problem("endpoint", _NOT_PUBLIC) from None
-    except BadSource:
+    except (BadSource, TimeoutError):
         raise _problem("endpoint", "has a host name that cannot be found") from None
 
 

@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import httpx2
 import obstore
@@ -16,7 +17,7 @@ import pytest
 from obstore.store import S3Store
 
 from tests.faults import FaultProxy
-from tests.servers import S3
+from tests.servers import S3, free_ports
 from tests.system.drawn import photo, size_of
 from tests.system.world import World, eventually, world
 
@@ -62,6 +63,7 @@ class Town(NamedTuple):
     system: World
     s3: S3
     line: Line
+    stub_port: int
 
     def bucket(self, *, cut: bool = False, **fields: object) -> dict[str, Any]:
         """A bucket in a place of its own, and what was answered."""
@@ -102,14 +104,15 @@ class Town(NamedTuple):
 @pytest.fixture(scope="module")
 def town(s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     s3.make_bucket(SHOP)
+    (stub_port,) = free_ports(1)
     with contextlib.closing(Line(s3.port)) as line:
         environment = {
-            "CALOTYPE_SOURCE_LOOPBACK_PORTS": f"{s3.port},{line.port}",
+            "CALOTYPE_SOURCE_LOOPBACK_PORTS": f"{s3.port},{line.port},{stub_port}",
             "CALOTYPE_BUCKET_SECONDS": str(SECONDS),
             "CALOTYPE_CHILDREN": "1",
         }
         with world(tmp_path_factory.mktemp("buckets") / "data", **environment) as system:
-            yield Town(system, s3, line)
+            yield Town(system, s3, line, stub_port)
 
 
 @pytest.fixture
@@ -425,6 +428,66 @@ def test_an_edge_before_a_silent_storage_answers_soon_and_serves_the_rest(mended
     assert seen(ours).status_code == 200
     mended.line.mend()
     eventually(lambda: seen(urls["jpeg"]).status_code == 200, 20)
+
+
+class Stub(BaseHTTPRequestHandler):
+    """A storage that takes everything but JPEGs."""
+
+    protocol_version = "HTTP/1.1"
+    objects: ClassVar[dict[str, bytes]] = {}
+    taken: ClassVar[list[str]] = []
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.endswith(".jpg"):
+            self._answer(403)
+        else:
+            self.objects[self.path] = body
+            self.taken.append(self.path)
+            self._answer(200)
+
+    def do_GET(self) -> None:
+        found = self.objects.get(self.path)
+        self._answer(404) if found is None else self._answer(200, found)
+
+    def do_DELETE(self) -> None:
+        self.objects.pop(self.path, None)
+        self._answer(204)
+
+    def _answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        for name, value in (("Content-Length", str(len(body))), ("ETag", '"x"')):
+            self.send_header(name, value)
+        self.send_header("Last-Modified", "Sat, 21 Nov 2026 12:00:00 GMT")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def stub(town: Town) -> Iterator[str]:
+    """The endpoint of a storage that takes only some of what it is given."""
+    with ThreadingHTTPServer(("127.0.0.1", town.stub_port), Stub) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{town.stub_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_upload_that_is_stored_in_part_leaves_nothing(town: Town, stub: str) -> None:
+    bucket = town.bucket(endpoint=stub)
+    assert Stub.objects == {}
+    Stub.taken.clear()
+    before = town.system.credits()
+    both = [{"format": "webp"}, {"format": "jpeg"}]
+    answer = town.system.upload(photo(200, 150), bucketKey=bucket["key"], formatOptions=both)
+    assert (answer.status_code, answer.json()["code"]) == (502, "bucket-refused")
+    assert len(set(Stub.taken)) == 3  # the thumbnails and the webp were there
+    eventually(lambda: Stub.objects == {})
+    assert town.system.credits() == before
 
 
 # Secrets
