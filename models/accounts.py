@@ -111,7 +111,8 @@ def find_bucket(session: Session, account_id: str, key: str | None) -> Bucket:
     """The account's bucket with this key, its primary one without; NotFound when none."""
     if not key:
         return primary_bucket(session, account_id)
-    found = select(Bucket).where(Bucket.account_id == account_id, Bucket.key == key)
+    possible = [key] if "\0" not in key else []  # Postgres takes no such text
+    found = select(Bucket).where(Bucket.account_id == account_id, col(Bucket.key).in_(possible))
     bucket = session.exec(found.where(col(Bucket.deleted_at).is_(None))).first()
     if bucket is None:
         raise InvalidFields([Problem(field="bucketKey", problem=f"there is no bucket '{key}'")])
