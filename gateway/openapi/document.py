@@ -96,5 +96,5 @@ def _operations(described: Paths) -> list[Operation]:
 
 
 def _schemas() -> Json:
-    sources = (failures, options, shapes, galleries, keys, buckets)
+    sources = (failures, options, shapes, orders, galleries, keys, buckets)
     return {name: shape for source in sources for name, shape in source.shapes().items()}

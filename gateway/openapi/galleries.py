@@ -256,5 +256,6 @@ def _look() -> Operation:
         takes=("galleryId", "publicPage", "If-None-Match"),
         answers={OK: answer("The gallery.", content) | {"headers": headers}, **unchanged()},
         causes=(NotFound, BadRequest),
+        pages=("404",),
         samples=(("As data", PUBLIC_CURL),),
     )

@@ -21,7 +21,8 @@ ASKED_OF_ALL = ("X-Request-Id-Given",)
 class Operation(Wire, frozen=True):
     """What a method of a path does. `needs` is the permission; None is for everybody.
 
-    `takes` names parameters that are components; `also_needs` is said of a second permission.
+    `takes` names parameters that are components; `also_needs` is said of a second permission;
+    `pages` are the statuses of errors that browsers are told as a web page.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Operation(Wire, frozen=True):
     takes: tuple[str, ...] = ()
     body: Json | None = None
     causes: tuple[Cause, ...] = ()
+    pages: tuple[str, ...] = ()
     samples: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -64,7 +66,7 @@ def written(operation: Operation) -> Json:
         **_permissions(operation),
         "parameters": [ref(name, "parameters") for name in (*operation.takes, *ASKED_OF_ALL)],
         **({"requestBody": operation.body} if operation.body else {}),
-        "responses": _good(operation) | answers_of(operation.all_causes),
+        "responses": _good(operation) | _bad(operation),
         **_samples(operation),
     }
 
@@ -96,6 +98,13 @@ def _samples(operation: Operation) -> Json:
             for label, source in operation.samples
         ]
     }
+
+
+def _bad(operation: Operation) -> dict[str, Json]:
+    answers = answers_of(operation.all_causes)
+    for status in operation.pages:
+        answers[status]["content"]["text/html"] = {"schema": {"type": "string"}}
+    return answers
 
 
 def answer(description: str, content: Json, **headers: Json) -> Json:

@@ -2,7 +2,7 @@
 
 from gateway.openapi import samples
 from gateway.openapi.operation import OK, Operation, Paths, answer
-from gateway.openapi.words import Json, example, json_of, ref
+from gateway.openapi.words import Json, exactly, example, json_of, ref, text
 from models.errors import NotFound, Overloaded
 
 TAG = "Orders"
@@ -23,17 +23,20 @@ curl -N "$API/api/v1/orders/$ORDER_ID/events" \\
   -H "Authorization: Bearer $API_KEY"
 """
 
-_EVENTS = """\
-event: accepted
-data: {"id": "e2d1c0b9-8a7f-4e6d-8c5b-4a3f2e1d0c04", "status": "pending"}
+_SAID = {
+    "accepted": '{"id": "e2d1c0b9-8a7f-4e6d-8c5b-4a3f2e1d0c04", "status": "pending"}',
+    "rendering": '{"done": 1, "of": 4}',
+    "done": '{"id": "e2d1c0b9-8a7f-4e6d-8c5b-4a3f2e1d0c04", "status": "done"}',
+    "failed": '{"id": "e2d1c0b9-8a7f-4e6d-8c5b-4a3f2e1d0c04", "status": "failed"}',
+}
 
-event: rendering
-data: {"done": 1, "of": 4}
 
-event: done
-data: {"id": "e2d1c0b9-8a7f-4e6d-8c5b-4a3f2e1d0c04", "status": "done"}
-
-"""
+def shapes() -> dict[str, Json]:
+    """The shape of an event."""
+    data = text("JSON: the order, or how many files are `done` and of how many.")
+    name = {"enum": list(_SAID), "description": "What happened."}
+    event = exactly("An event, as its lines say it.", event=name, data=data)
+    return {"OrderEvent": event}
 
 
 def paths() -> Paths:
@@ -78,5 +81,6 @@ def _events() -> Operation:
 
 
 def _stream() -> Json:
-    examples = {"upload": example("An upload of four files", _EVENTS)}
-    return {"text/event-stream": {"schema": {"type": "string"}, "examples": examples}}
+    """The schema is that of each event."""
+    shown = {name: example(name, {"event": name, "data": data}) for name, data in _SAID.items()}
+    return {"text/event-stream": {"schema": ref("OrderEvent"), "examples": shown}}
