@@ -124,7 +124,7 @@ def test_an_operation_says_which_permission_its_route_needs(route: Route) -> Non
 def test_an_operation_takes_the_idempotency_keys_that_its_route_takes(route: Route) -> None:
     opt = route.handler.opt
     unsafe = route.method in ("post", "put", "patch") and opt.get("needs") is not None
-    assert paths()[route.path][route.method].replays is (unsafe and opt.get("replays", True))
+    assert paths()[route.path][route.method].replays is (unsafe and bool(opt.get("replays", True)))
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=NAMED)

@@ -35,9 +35,11 @@ def _convert() -> Operation:
         summary="Convert on the fly",
         text=(
             "Answers one file in one format and size; nothing is stored. It costs a credit when "
-            "it succeeds, and none when the client leaves before."
+            "it succeeds, and none when the client leaves before. The same request with the same "
+            "`Idempotency-Key` is made again at no cost."
         ),
         needs="images-convert-fly",
+        takes=("Idempotency-Key",),
         body=form_of(CONVERT_FIELDS, needs_source=True, example=asked),
         answers={OK: _file()},
         causes=PIXEL_CAUSES,
