@@ -75,12 +75,29 @@ def test_a_new_gallery_holds_its_images_as_the_images_api_shows_them(system: Wor
     assert system.http.get(f"{API}/{made['id']}").json() == {"gallery": made}
 
 
-def test_a_gallery_of_more_images_than_fit_in_one_piece_is_answered_whole(system: World) -> None:
-    images = [image(system)["id"] for _ in range(3)]
-    made = gallery(system, *images)
-    assert [member["imageId"] for member in made["images"]] == images
-    empty = gallery(system)
-    assert system.http.get(f"{API}/{empty['id']}").json()["gallery"]["images"] == []
+def test_a_gallery_of_many_images_is_answered_whole_and_shown_in_pages(
+    system: World, nobody: httpx2.Client
+) -> None:
+    sizes = [{"width": width} for width in range(8, 68)]
+    images = [
+        one["id"]
+        for _ in range(2)
+        for one in system.upload(photo(64, 48), resizeOptions=sizes).json()["data"]
+    ]
+    made = gallery(system, *images, isPublic=True)
+    for answer in (made, system.http.get(f"{API}/{made['id']}").json()["gallery"]):
+        assert [member["imageId"] for member in answer["images"]] == images
+    seen = []
+    for page, neighbours in ((1, (None, 2)), (2, (1, None))):
+        headers = {"Accept": "application/json"}
+        shown = nobody.get(f"/g/{made['id']}?page={page}", headers=headers).json()
+        around = shown["pagination"]
+        assert (around["previousPage"], around["nextPage"]) == neighbours
+        seen += [one["id"] for one in shown["gallery"]["images"]]
+    assert seen == images
+    assert nobody.get(f"/g/{made['id']}?page=3").status_code == 404
+    assert system.http.delete(f"{API}/{made['id']}?deleteImages=true").status_code == 200
+    assert system.http.get(f"/api/v1/images/{images[-1]}").status_code == 404
 
 
 def test_galleries_are_listed_newest_first_without_their_images(system: World) -> None:
