@@ -12,7 +12,7 @@ from models.settings import PREFIX, Settings, SettingsError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_CONFIDENTIAL = ("secret", "token", "access_key", "database_url")
+_CONFIDENTIAL = ("secret", "token", "access_key", "database_url", "rate_limit_store")
 
 
 @click.command()
@@ -55,9 +55,7 @@ def settings_table() -> None:
 
 def _shown(name: str, settings: Settings) -> str:
     value = getattr(settings, name)
-    hidden = value and any(
-        word in name for word in ("secret", "token", "access_key", "database_url")
-    )
+    hidden = value and any(word in name for word in _CONFIDENTIAL)
     return "(set)" if hidden else str(value)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import msgspec
@@ -53,25 +53,27 @@ async def watch(order_id: str, services: Services, caller: Caller, streams: Stre
     streams.refuse_when_full()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Stream(
-        _events(order, services, streams), media_type="text/event-stream", headers=headers
+        order_events(order, services, streams), media_type="text/event-stream", headers=headers
     )
 
 
-async def _events(order: Order, services: Services, streams: Streams) -> AsyncIterator[bytes]:
+async def order_events(order: Order, services: Services, streams: Streams) -> AsyncGenerator[bytes]:
+    """What a watcher gets: ended orders their last event alone."""
     # The place is taken in here: a stream that nobody begins to read would never give it back.
     with streams.one():
         if order.state == "pending":
             yield _event("accepted", order_view(order, services.settings.public_api))
-            async for said in _until_ended(order.id, services):
-                if isinstance(said, Order):
-                    order = said
-                else:
-                    yield said
+            async with contextlib.aclosing(_until_ended(order.id, services)) as told:
+                async for said in told:
+                    if isinstance(said, Order):
+                        order = said
+                    else:
+                        yield said
         name = "failed" if order.state == "failed" else "done"
         yield _event(name, await standing(order, services))
 
 
-async def _until_ended(order_id: str, services: Services) -> AsyncIterator[bytes | Order]:
+async def _until_ended(order_id: str, services: Services) -> AsyncGenerator[bytes | Order]:
     """What there is to tell while the order is pending, and at last the ended order itself."""
     quiet = 0
     subjects = (outcome_subject(order_id), progress_subject(order_id))
@@ -81,7 +83,7 @@ async def _until_ended(order_id: str, services: Services) -> AsyncIterator[bytes
             if order is not None and order.state != "pending":
                 yield order
                 return
-            async for said in _renderings(heard):
+            while (said := await _rendering(heard)) is not None:
                 quiet = 0
                 yield _event("rendering", {"done": said.done, "of": said.of})
             quiet += 1
@@ -89,14 +91,12 @@ async def _until_ended(order_id: str, services: Services) -> AsyncIterator[bytes
                 yield b": ping\n\n"
 
 
-async def _renderings(heard: asyncio.Queue[bytes]) -> AsyncIterator[Rendering]:
-    """Progress as it is told, until the end is told or nothing for a while."""
+async def _rendering(heard: asyncio.Queue[bytes]) -> Rendering | None:
+    """What is told next; None when it is the end, or nothing for a while."""
     with contextlib.suppress(TimeoutError):
-        while True:
-            said = _read(await asyncio.wait_for(heard.get(), _LOOK_SECONDS))
-            if isinstance(said, OrderFinished):
-                return
-            yield said
+        said = _read(await asyncio.wait_for(heard.get(), _LOOK_SECONDS))
+        return said if isinstance(said, Rendering) else None
+    return None
 
 
 def _event(name: str, value: dict[str, Any]) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import pysqlite3.dbapi2
 import pytest
 
 from tests.system.drawn import photo
@@ -223,6 +224,18 @@ def test_a_key_of_the_api_is_made_once_and_told_again_only_to_who_asked(system: 
     assert other.status_code == 422
 
 
+def test_an_answer_that_was_lost_is_not_made_up(system: World) -> None:
+    headers, wanted = keyed(), {"name": uuid.uuid4().hex}
+    assert system.http.post("/api/v1/keys", json=wanted, headers=headers).is_success
+    file = system.data / "calotype.sqlite"
+    with contextlib.closing(pysqlite3.dbapi2.connect(str(file), timeout=10)) as database, database:
+        lose = "UPDATE replay SET status = NULL, body = NULL WHERE key = ?"
+        assert database.execute(lose, [headers["Idempotency-Key"]]).rowcount == 1
+    again = system.http.post("/api/v1/keys", json=wanted, headers=headers)
+    assert (again.status_code, again.json()["code"]) == (409, "answer-lost")
+    assert system.http.get("/api/v1/keys").text.count(wanted["name"]) == 1
+
+
 def test_a_gallery_asked_for_twenty_times_at_once_is_one(system: World) -> None:
     headers, wanted = keyed(), {"name": f"g-{uuid.uuid4().hex}"}
 
@@ -250,11 +263,19 @@ def test_a_body_that_is_too_long_is_refused(system: World) -> None:
         assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[World]:
-    """A system of this test's own."""
-    with world(tmp_path / "data") as made:
+@pytest.fixture(params=["sqlite", "postgres"])
+def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """A system of this test's own, on each database."""
+    on_postgres = request.param == "postgres"
+    url = request.getfixturevalue("postgres_url") if on_postgres else ""
+    with world(tmp_path / "data", CALOTYPE_DATABASE_URL=url) as made:
         yield made
+
+
+def left(system: World) -> int:
+    """The credits that the API says are left."""
+    body = system.http.get("/api/v1/images").json()
+    return int(body["accountStatistics"]["remainingCredits"])
 
 
 def test_after_a_kill_the_same_request_finds_its_order(own: World) -> None:
@@ -266,7 +287,7 @@ def test_after_a_kill_the_same_request_finds_its_order(own: World) -> None:
 
     lost = threading.Thread(target=interrupted)
     lost.start()
-    eventually(lambda: own.credits() == 9999, 20)  # the order is accepted, nobody was answered
+    eventually(lambda: left(own) == 9999, 20)  # the order is accepted, nobody was answered
     own.kill()
     lost.join()
     own.start()
@@ -277,7 +298,7 @@ def test_after_a_kill_the_same_request_finds_its_order(own: World) -> None:
     assert again.status_code == 200
     assert again.headers["idempotency-replayed"] == "true"
     assert {one.content for one in answers if one.is_success} == {again.content}
-    assert own.credits() == 9999
+    assert left(own) == 9999
     listed = own.http.get("/api/v1/images").json()
     assert [image["id"] for image in listed["data"]] == [again.json()["data"][0]["id"]]
     reused = send(own, headers, photo(8, 8))
