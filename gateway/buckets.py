@@ -41,7 +41,7 @@ async def show_all(services: Services, caller: Caller) -> Json:
 @post("/buckets", opt={"needs": "buckets-manage"}, status_code=200)
 async def create(request: AnyRequest, services: Services, caller: Caller) -> Json:
     """Add a bucket in the customer's own storage, once it has proved to work."""
-    new = await read_body(request, NewBucket, services.settings)
+    new = await read_body(request, NewBucket)
     columns = columns_of(new, services.stores.egress)
     fresh = Bucket(id=new_id(), account_id=caller.account_id, key=new.key, public_id="")
     sealed = await _proved(fresh, columns, services)
@@ -53,7 +53,7 @@ async def create(request: AnyRequest, services: Services, caller: Caller) -> Jso
 @patch("/buckets/{key:str}", opt={"needs": "buckets-manage"})
 async def change(key: str, request: AnyRequest, services: Services, caller: Caller) -> Json:
     """Change a bucket; one whose storage or credentials change is proved again."""
-    asked = await read_body(request, BucketChange, services.settings)
+    asked = await read_body(request, BucketChange)
     columns = columns_of(asked, services.stores.egress)
     bucket = await services.database.read(own_bucket, caller.account_id, key)
     _refuse_ours(bucket, columns)

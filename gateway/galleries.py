@@ -70,7 +70,7 @@ async def show_all(services: Services, caller: Caller) -> Json:
 @post("/galleries", opt={"needs": "galleries-create"}, status_code=200)
 async def make(request: AnyRequest, services: Services, caller: Caller) -> Stream:
     """Make a gallery, of images there already are if any are named."""
-    asked = await read_body(request, NewGallery, services.settings)
+    asked = await read_body(request, NewGallery)
     check_title("name", asked.name)
 
     def write(session: Session) -> Placed:
@@ -113,7 +113,7 @@ async def show(gallery_id: str, services: Services, caller: Caller) -> Stream:
 
 async def change(gallery_id: str, request: AnyRequest, services: Services, caller: Caller) -> Json:
     """Rename a gallery, or show or hide it; what is not named stays."""
-    asked = await read_body(request, GalleryChange, services.settings)
+    asked = await read_body(request, GalleryChange)
     name = None if asked.name is UNSET else asked.name
     is_public = None if asked.is_public is UNSET else asked.is_public
     if name is None and is_public is None:

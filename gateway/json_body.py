@@ -1,6 +1,5 @@
-"""A JSON body, read within bounds; every field that is wrong is told at once."""
+"""A JSON body; every field that is wrong is told at once."""
 
-import asyncio
 import unicodedata
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -8,36 +7,19 @@ from typing import Any, TypeVar
 import msgspec
 from litestar import Request
 
-from models.errors import BadRequest, InvalidFields, Problem, RequestTimeout, TooLarge
-from models.settings import Settings
+from models.errors import BadRequest, InvalidFields, Problem
 from models.wire import Wire
-
-LARGEST_BODY = 1_000_000
 
 AnyRequest = Request[Any, Any, Any]
 T = TypeVar("T", bound=Wire)
 
 
-async def read_body(request: AnyRequest, kind: type[T], settings: Settings) -> T:
-    """The body as a `kind`. Raises BadRequest, InvalidFields, TooLarge or RequestTimeout."""
+async def read_body(request: AnyRequest, kind: type[T]) -> T:
+    """The body as a `kind`. Raises BadRequest or InvalidFields; `bounds` sees to size and time."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise BadRequest("Send JSON: the content type must be application/json.")
-    try:
-        async with asyncio.timeout(min(settings.read_seconds, settings.body_seconds)):
-            body = await _received(request)
-    except TimeoutError:
-        raise RequestTimeout from None
-    return read_object(body, kind)
-
-
-async def _received(request: AnyRequest) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise TooLarge(f"The body is larger than {LARGEST_BODY} bytes.")
-    return bytes(body)
+    return read_object(await request.body(), kind)
 
 
 def read_object(body: bytes, kind: type[T]) -> T:

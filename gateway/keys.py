@@ -50,7 +50,7 @@ async def show_all(services: Services, caller: Caller) -> Json:
 @post("/keys", opt={"needs": "keys-manage"}, status_code=200)
 async def make(request: AnyRequest, services: Services, caller: Caller) -> Json:
     """Make a key. Its `secret` is in this answer and nowhere else."""
-    asked = _asked(await read_body(request, NewKey, services.settings))
+    asked = _asked(await read_body(request, NewKey))
     secret = new_key()
     digest = digest_of(secret, services.secret)
     key = await services.database.run(make_key, caller, asked, digest, secret[-4:])
@@ -60,7 +60,7 @@ async def make(request: AnyRequest, services: Services, caller: Caller) -> Json:
 @patch("/keys/{key_id:str}", opt={"needs": "keys-manage"})
 async def change(key_id: str, request: AnyRequest, services: Services, caller: Caller) -> Json:
     """Change a key's name, permissions or end; its secret stays."""
-    asked = _asked(await read_body(request, KeyChange, services.settings))
+    asked = _asked(await read_body(request, KeyChange))
     if asked == Asked(None, None, None):
         problem = "is missing: give a name, permissions or expiresAt"
         raise InvalidFields([Problem(field="name", problem=problem)])
