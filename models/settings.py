@@ -62,7 +62,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     objects_secret_key: str = ""
     """Secret key of the S3 store."""
     secret: str = ""
-    """At least 32 characters; keys are hashed with it. Empty makes one in the data folder."""
+    """At least 32 characters; keys are hashed and buckets' credentials sealed with it.
+
+    Empty makes one in the data folder.
+    """
     children: Annotated[int, Meta(ge=0)] = 0
     """Render children of one pipeline; 0 means one per core."""
     render_seconds: Seconds = 60
