@@ -127,6 +127,7 @@ def _fallback(image: Json, said: str, place: int) -> Html:
         alt=said,
         class_="small" if image["width"] < _SMALL else None,
         loading="lazy" if place >= _EAGER else None,
+        fetchpriority=None if place else "high",
     )
 
 

@@ -428,6 +428,25 @@ def test_a_page_that_did_not_change_is_not_sent_again(system: World, nobody: htt
     assert nobody.get(f"/g/{made}", headers={"If-None-Match": tag}).status_code == 200
 
 
+def test_a_page_is_sent_compressed_to_who_can_read_that(
+    system: World, nobody: httpx2.Client
+) -> None:
+    made = gallery(system, image(system)["id"], isPublic=True)["id"]
+
+    def get(encoding: str) -> httpx2.Response:
+        return nobody.get(f"/g/{made}", headers={"Accept-Encoding": encoding})
+
+    plain = get("identity")
+    assert "content-encoding" not in plain.headers
+    assert "content-encoding" not in get("gzip;q=0, br").headers
+    small = get("br, gzip;q=0.8")
+    assert small.headers["content-encoding"] == "gzip"
+    assert small.text == plain.text
+    assert int(small.headers["content-length"]) < len(plain.content)
+    assert small.headers["etag"] != plain.headers["etag"]
+    assert "Accept-Encoding" in small.headers["vary"]
+
+
 @pytest.mark.parametrize("page", ["0", "2", "-1", "x", "1.0", "99999999999999999999", "%00", ""])
 def test_a_gallery_has_no_pages_beyond_its_own(
     system: World, nobody: httpx2.Client, page: str
