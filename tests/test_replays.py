@@ -25,6 +25,7 @@ from models.events import Failure
 from models.orders import accept_order, fail_order, find_order, finish_order
 from models.records import Account, Order, Replay
 from models.replays import Answer, Use, claim, find_replay, forget_replays, keep_answer
+from pipeline.reconciler import Reconciler
 from pipeline.storage import Storage, open_folder
 from tests.samples import SEEN, draft, made
 
@@ -142,6 +143,16 @@ async def test_a_key_is_new_again_after_a_day(database: Database, account: Accou
     await database.run(claim, use)
     await database.run(age, 24.1)
     assert await database.run(forget_replays) == 1
+
+
+async def test_the_reconciler_forgets_keys_of_yesterday(
+    sqlite: Database, folder_storage: Storage
+) -> None:
+    owner = await sqlite.run(open_account, "somebody", 0, 0)
+    await sqlite.run(claim, use_of(owner))
+    await sqlite.run(age, 25)
+    await Reconciler(sqlite, folder_storage).round(timedelta())
+    assert await sqlite.run(forget_replays) == 0
 
 
 def test_a_key_in_use_in_this_process_is_refused_until_it_ends() -> None:
