@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import HttpMethod, Request, Response, route
 from sqlmodel import Session
 
 from gateway.gallery_page import Page, gallery_page, missing_page
@@ -39,7 +39,7 @@ class Seen(NamedTuple):
     images: str
 
 
-@get("/g/{gallery_id:str}")
+@route("/g/{gallery_id:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
 async def show(gallery_id: str, request: AnyRequest, services: Services) -> Response[bytes]:
     """A public gallery as a page or, to who accepts JSON rather, as data.
 

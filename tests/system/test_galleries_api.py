@@ -447,6 +447,14 @@ def test_a_page_is_sent_compressed_to_who_can_read_that(
     assert "Accept-Encoding" in small.headers["vary"]
 
 
+def test_who_only_asks_for_the_head_gets_that(system: World, nobody: httpx2.Client) -> None:
+    made = gallery(system, image(system)["id"], isPublic=True)["id"]
+    asked, told = nobody.head(f"/g/{made}"), nobody.get(f"/g/{made}")
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers["etag"] == told.headers["etag"]
+    assert nobody.head("/g/none").status_code == 404
+
+
 @pytest.mark.parametrize("page", ["0", "2", "-1", "x", "1.0", "99999999999999999999", "%00", ""])
 def test_a_gallery_has_no_pages_beyond_its_own(
     system: World, nobody: httpx2.Client, page: str
