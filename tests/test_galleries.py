@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -178,6 +179,20 @@ async def test_a_clearing_that_was_interrupted_leaves_all_right_and_goes_on(
     assert await database.read(ungrouped, bucket) == (set() if bury else set(images[2:]))
     account = await database.read(lambda session: session.get_one(Account, bucket.account_id))
     assert account.storage_used == (0 if bury else 5000)
+
+
+async def test_an_upload_whose_gallery_was_deleted_meanwhile_ends_well_in_none(
+    database: Database, bucket: Bucket
+) -> None:
+    gone, kept = await database.run(gather, bucket), await database.run(gather, bucket)
+    wanted = msgspec.structs.replace(
+        draft(bucket.account_id, bucket.id), change=Change(galleries=[gone, kept])
+    )
+    await database.run(accept_order, wanted)
+    await clear(database, bucket.account_id, gone, bury=False)
+    await database.run(finish_order, wanted.order_id, SEEN, [made("a")])
+    assert len(await database.read(members, kept)) == 1
+    assert await database.read(counts_are_right)
 
 
 async def test_pages_and_steps_go_through_a_gallery_without_gap_or_repetition(
