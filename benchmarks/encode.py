@@ -9,8 +9,8 @@ format. (e) defaults: CPU, bytes and butteraugli of our defaults against sharp's
 
 Ratios are theirs / ours in time or bytes: above 1 is in our favour. One JSON line per case goes to
 benchmarks/results/encode.jsonl, the table to the terminal, floor.json holds what must not fall.
-Four floors lie below their target: what takes a tenth less with idle neighbours is not measured to
-3 % beside busy ones (two children: 2.0 quiet, 1.5 to 1.8 under load).
+The floors of overhead and children lie below their targets: 3 % cannot be told apart
+beside busy neighbours (two children: 2.0 at best, 1.5 to 1.8 on loaded cores).
 Inputs are ../shared/photos when they are there, else drawn.
 """
 
