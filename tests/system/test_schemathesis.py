@@ -26,7 +26,7 @@ from gateway.openapi.document import paths
 from tests.system.world import World, world
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "0"))
-SHORT = 12
+SHORT = 14
 
 # What a schema cannot say makes these two wrong here: which texts are colours or ids, that null is
 # the same as not given, and that a request id of another spelling is ignored.
@@ -141,7 +141,8 @@ def cases(operation: Any) -> st.SearchStrategy[Any]:
     )
 
 
-OFTEN = st.sampled_from([True, True, True, False])
+OFTEN = st.integers(0, 3).map(lambda drawn: drawn != 3)
+NEARLY_ALWAYS = st.integers(0, 9).map(lambda drawn: drawn != 9)
 
 
 def likely(case: Any, stage: Stage, luck: st.DataObject) -> None:
@@ -196,7 +197,7 @@ def test_every_answer_is_one_that_the_reference_describes(
     @given(case=cases(operation), luck=st.data())
     def run(case: Any, luck: st.DataObject) -> None:
         likely(case, stage, luck)
-        key = {"Authorization": f"Bearer {stage.key}"} if luck.draw(OFTEN) else None
+        key = {"Authorization": f"Bearer {stage.key}"} if luck.draw(NEARLY_ALWAYS) else None
         answer = case.call(base_url=stage.system.api, session=session, headers=key, timeout=60)
         seen[answer.status_code] += 1
         case.validate_response(answer, checks=checks(), headers=key)
