@@ -85,8 +85,8 @@ def _answer(
     """The body, or only that it is still the one that the client has."""
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     named = {**_KEPT, **headers, "ETag": tag}
-    known = request.headers.get("if-none-match", "")
-    if tag in (one.strip().removeprefix("W/") for one in known.split(",")):
+    known = request.headers.get("if-none-match", "").split(",")
+    if {tag, "*"} & {one.strip().removeprefix("W/") for one in known}:
         return Response(b"", status_code=304, headers=named)
     return Response(body, media_type=media_type, headers=named)
 

@@ -69,8 +69,9 @@ def _headers() -> dict[str, Json]:
         ),
         "X-Request-Id-Given": _header(
             "X-Request-Id",
-            {"type": "string", "pattern": "^[A-Za-z0-9._-]{8,64}$"},
-            "An id of your own for this request; another spelling is ignored.",
+            {"type": "string", "examples": ["checkout-2026-05-01.17"]},
+            "An id of your own for this request: 8 to 64 letters, digits, `.`, `_` and `-`. One "
+            "that is spelled otherwise is ignored.",
         ),
     }
 
