@@ -20,7 +20,8 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from gateway.app import gateway_app
-from gateway.openapi.document import document, paths
+from gateway.openapi.document import TAGS, document, paths
+from gateway.openapi.guide import pages
 from gateway.openapi.operation import Operation
 from gateway.openapi.options import MEANINGS, shapes
 from models.accounts import PERMISSIONS
@@ -172,6 +173,20 @@ def test_operation_ids_and_permissions_are_used_once_or_known() -> None:
     needed = {operation.needs for _, operation in operations() if operation.needs}
     needed |= {operation.also_needs for _, operation in operations() if operation.also_needs}
     assert needed <= set(PERMISSIONS)
+
+
+def test_every_subject_has_operations_and_a_page_in_the_guide() -> None:
+    assert {operation.tag for _, operation in operations()} == set(TAGS)
+    subjects = {tag.lower() for tag in TAGS if tag != "Service"}
+    assert subjects <= set(pages("https://api.example.com"))
+
+
+@pytest.mark.parametrize(("name", "operation"), operations(), ids=[n for n, _ in operations()])
+def test_every_field_of_every_body_says_what_it_is_for(name: str, operation: Operation) -> None:
+    content = (operation.body or {"content": {}})["content"]
+    for media in content.values():
+        for field, schema in media["schema"]["properties"].items():
+            assert schema["description"], f"{name} {field}"
 
 
 # Every example is what its schema says.

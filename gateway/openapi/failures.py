@@ -27,6 +27,13 @@ WITH_KEY: tuple[Cause, ...] = (Unauthorized, MissingPermission, TooManyRequests)
 WITH_BODY: tuple[Cause, ...] = (BadRequest, InvalidFields, RequestTimeout, TooLarge, Overloaded)
 REPEATED: tuple[Cause, ...] = (StillRunning, AnswerLost, KeyReused)
 
+RATE_HEADERS = (
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "RateLimit-Policy",
+    "RateLimit",
+)
 REQUEST_ID = "9f2c41d2a6b64b7c8b7cbb4fa1b0c9de"
 
 _RETRIED = (429, 503)
@@ -71,6 +78,8 @@ def _answer(status: int, causes: list[Cause]) -> Json:
 
 def _headers(status: int, causes: list[Cause]) -> Json:
     names = ["X-Request-Id"]
+    if TooManyRequests in causes:
+        names += RATE_HEADERS
     if status in _RETRIED or any(_made(cause).retry_after for cause in causes):
         names.append("Retry-After")
     if status == _UNKNOWN_KEY:

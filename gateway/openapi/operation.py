@@ -3,18 +3,19 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from gateway.openapi.failures import ALWAYS, REPEATED, WITH_BODY, WITH_KEY, Cause, answers_of
+from gateway.openapi.failures import (
+    ALWAYS,
+    RATE_HEADERS,
+    REPEATED,
+    WITH_BODY,
+    WITH_KEY,
+    Cause,
+    answers_of,
+)
 from gateway.openapi.words import Json, ref
 from models.wire import Wire
 
 COMMON_HEADERS = ("X-Request-Id",)
-RATE_HEADERS = (
-    "RateLimit-Limit",
-    "RateLimit-Remaining",
-    "RateLimit-Reset",
-    "RateLimit-Policy",
-    "RateLimit",
-)
 ASKED_OF_ALL = ("X-Request-Id-Given",)
 
 
