@@ -8,7 +8,7 @@ from litestar.handlers import BaseRouteHandler
 from gateway.rates import Strangers, count_request
 from models.accounts import Caller, authenticate, digest_of
 from models.columns import now
-from models.errors import MissingPermission, Unauthorized
+from models.errors import MissingPermission, NotFound, Unauthorized
 from pipeline.services import Services
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
@@ -22,6 +22,8 @@ async def guard(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     Leaves the Caller in the connection's state. Raises Unauthorized, MissingPermission or
     TooManyRequests.
     """
+    if "\0" in connection.scope["path"]:
+        raise NotFound  # no id of ours has one in it, and Postgres takes no such text
     needed = handler.opt.get("needs")
     if needed is None:
         return

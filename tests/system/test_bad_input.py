@@ -208,6 +208,11 @@ def test_errors_of_routing_speak_like_all_others(system: World) -> None:
         assert set(answer.json()) == {"error", "message", "code", "details", "requestId"}
 
 
+def test_a_path_with_a_nul_in_it_names_nothing(system: World) -> None:
+    for path in ("/api/v1/images/%00", "/api/v1/orders/a%00b", "/g/%00", "/api/v1/galleries/%00"):
+        assert system.http.get(path).status_code == 404
+
+
 def test_a_clients_own_request_id_is_kept(system: World) -> None:
     answer = system.http.get("/api/v1/images/none", headers={"X-Request-Id": "trace-12345"})
     assert answer.json()["requestId"] == "trace-12345"
