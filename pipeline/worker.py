@@ -175,7 +175,8 @@ class Worker:
         """True when the order is tried again; else it has failed and is refunded."""
         verdict = _verdict(error)
         if verdict.again:
-            tries = max(await self._database.run(count_attempt, order.id), delivery.tries)
+            # Our own count: deliveries during an outage of ours were no attempts of the order.
+            tries = await self._database.run(count_attempt, order.id)
             if tries < self._patience.attempts or self._is_waited_for(order, error):
                 log.warning("trying again", order=order.id, tries=tries, reason=str(error))
                 await delivery.later(_backoff(tries))
