@@ -111,7 +111,8 @@ def _format(key: str) -> Json:
     kind, table = FORMATS[key]
     names = [key, *(alias for alias, name in ALIASES.items() if name == key)]
     chosen = some_of(f"How to write {key}.", (), **_fields(table, _usual(kind)))
-    spelled = {"enum": names} if len(names) > 1 else {"const": key}
+    spelled: Json = {"enum": names} if len(names) > 1 else {"const": key}
+    spelled["description"] = "Its name."
     return some_of(f"A file in {key}.", ("format",), format=spelled, options=chosen)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gateway.openapi.words import Json
 
-_MOST_CHOICES = 24
+_MOST_CHOICES = 40
 
 
 class Named(str):
