@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # uv is pinned and hashed like everything else; it trusts the certificates that this machine trusts.
 UV := UV_SYSTEM_CERTS=1 $(BIN)/uv
 
-.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-long lock clean
+.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-long parity lock clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -37,8 +37,12 @@ bench-library: $(VENV)/.setup-dev ## Measure an account with a million images
 bench-edge: $(VENV)/.setup-dev ## Measure the edge beside nginx (needs nginx and wrk)
 	$(BIN)/python benchmarks/edge.py
 
-bench-long: $(VENV)/.setup-dev ## A thousand drawn histories of two accounts, against a running system
-	STATEFUL_EXAMPLES=1000 $(BIN)/pytest tests/system/test_state_machine.py
+bench-long: $(VENV)/.setup-dev ## A thousand histories of two accounts, and every operation 300 times
+	STATEFUL_EXAMPLES=1000 SCHEMATHESIS_EXAMPLES=300 $(BIN)/pytest \
+		tests/system/test_state_machine.py tests/system/test_schemathesis.py
+
+parity: $(VENV)/.setup-dev ## All cases beside sharp, and 600 random ones (needs node)
+	PARITY_EXAMPLES=600 $(BIN)/pytest tests/parity
 
 lock: $(BIN)/uv ## Renew the pinned and hashed requirements
 	$(UV) pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 \
