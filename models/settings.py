@@ -70,6 +70,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Render children of one pipeline; 0 means one per core."""
     render_seconds: Seconds = 60
     """Longest that one render may take."""
+    develop_seconds: Seconds = 4
+    """Longest that reading and resizing one original may take, within the render."""
+    render_memory_bytes: Annotated[int, Meta(ge=2**28)] = 2**30
+    """Memory that one render may take; what is estimated to need more is refused."""
+    render_queue: Annotated[int, Meta(ge=0)] = 64
+    """Renders that may wait for a child of one process; the next one is told to come back."""
+    max_pixels: Count = 100_000_000
+    """Most pixels of an original and of a result, all kept frames together."""
+    max_side: Count = 12_000
+    """Longest side of a result, in pixels."""
+    max_frames: Count = 500
+    """Most frames of an animation."""
     attempts: Count = 3
     """How often an order is tried before it fails and is refunded."""
     bucket_seconds: Seconds = 600

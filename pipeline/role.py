@@ -4,8 +4,6 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 
-import msgspec
-
 from models.settings import Settings
 from pipeline.limits import Limits
 from pipeline.reconciler import Reconciler
@@ -17,8 +15,20 @@ from pipeline.worker import Patience, Worker
 
 def open_studio(settings: Settings) -> Studio:
     """The studio that settings ask for, to be entered."""
-    limits = msgspec.structs.replace(Limits(), seconds=settings.render_seconds)
-    return Studio(children=_children(settings), limits=limits)
+    return Studio(children=_children(settings), limits=limits_of(settings))
+
+
+def limits_of(settings: Settings) -> Limits:
+    """How much one picture may ask, as settings say."""
+    return Limits(
+        pixels=settings.max_pixels,
+        output_side=settings.max_side,
+        frames=settings.max_frames,
+        memory=settings.render_memory_bytes,
+        queue=settings.render_queue,
+        read_seconds=settings.develop_seconds,
+        seconds=settings.render_seconds,
+    )
 
 
 def _children(settings: Settings) -> int:

@@ -108,3 +108,11 @@ def test_public_addresses_that_are_given_lose_their_slash() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(AttributeError):
         Settings().port = 1  # type: ignore[misc]
+
+
+def test_the_readme_names_every_setting_with_its_default() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    for name in Settings.__struct_fields__:
+        default = getattr(Settings(), name)
+        told = f"`{default}`" if default != "" else ""
+        assert f"| `CALOTYPE_{name.upper()}` | {told} |" in readme, name

@@ -116,6 +116,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         CALOTYPE_MAX_FILE_BYTES="100000",
         CALOTYPE_READ_SECONDS="1",
         CALOTYPE_FREE_CREDITS="3",
+        CALOTYPE_MAX_SIDE="500",
     ) as made:
         yield made
 
@@ -179,6 +180,11 @@ def test_a_revoked_key_is_a_stranger(system: World) -> None:
     assert httpx2.get(there, headers=header, trust_env=False).status_code == 404
     system.run("keys", "revoke", made["id"], "--json")
     assert httpx2.get(there, headers=header, trust_env=False).status_code == 401
+
+
+def test_the_limits_of_a_picture_can_be_set(small: World) -> None:
+    answer = small.upload(photo(64, 64), resizeOptions={"width": 501})
+    assert (answer.status_code, answer.json()["code"]) == (422, "image-too-large")
 
 
 def test_an_account_without_credits_is_refused_before_any_work(small: World) -> None:
