@@ -4,8 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# uv is pinned and hashed like everything else; it trusts the certificates that this machine trusts.
-UV := UV_SYSTEM_CERTS=1 $(BIN)/uv
+# uv is pinned and hashed like everything else. It trusts the certificates that this machine trusts,
+# and compiles what it installs: a first start would spend seconds on that.
+UV := UV_SYSTEM_CERTS=1 UV_COMPILE_BYTECODE=1 $(BIN)/uv
 
 .PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-long parity lock clean
 
