@@ -14,6 +14,7 @@ from rich.panel import Panel
 from sqlmodel import Session
 
 from gateway.folder import claim, secret_of
+from gateway.garbage import leave_alone_what_stays
 from gateway.logs import start_logs
 from gateway.ports import free_port, refuse_taken
 from gateway.up import FIRST_ACCOUNT, Ready, refuse_unsafe, system
@@ -34,6 +35,7 @@ async def run_system(settings: Settings, *, demo: bool, as_json: bool) -> None:
     start_logs(settings.log_level)
     stopped = stop_signal()
     async with system(_with_ports(settings)) as ready:
+        leave_alone_what_stays()
         if as_json:
             click.echo(json.dumps(_summary(ready)))
         else:
@@ -53,6 +55,7 @@ async def run_role(name: str, role: Role, settings: Settings) -> None:
     async with open_services(settings, secret_of(settings)) as services:
         _refuse_old_schema(services)
         async with running(services.relay.run), role(services):
+            leave_alone_what_stays()
             log.info("ready", role=name)
             await stopped.wait()
             log.info("stopping", role=name)
