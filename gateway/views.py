@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from models.galleries import Placed
@@ -230,7 +231,9 @@ def _info(kind: str, width: int, height: int) -> Json:
     return {"type": kind, "ratio": _ratio(width, height), "width": width, "height": height}
 
 
+@lru_cache(4096)
 def _ratio(width: int, height: int) -> float:
+    """Two decimals exactly are slow to find, and sizes repeat."""
     return round(width / height, 2) if height else 0
 
 

@@ -119,7 +119,10 @@ def open_postgres(url: str, pool: int) -> Database:
         pool_pre_ping=True,
         connect_args=_PATIENCE,
     )
-    return Database(engine, engine, writers=pool, readers=pool)
+    # A statement sees what is committed when it begins, in a transaction or not: reads save its
+    # begin and end, two ways there and back of a handful.
+    read = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return Database(engine, read, writers=pool, readers=pool)
 
 
 def open_sqlite(file: Path, readers: int) -> Database:

@@ -205,10 +205,11 @@ def count_galleries(session: Session, image_ids: Sequence[str]) -> None:
 
 def galleries_of(session: Session, image_ids: Sequence[str]) -> dict[str, list[str]]:
     """The ids of the galleries each image is in, oldest membership first."""
-    found = select(GalleryImage).where(col(GalleryImage.image_id).in_(image_ids))
+    pairs = select(GalleryImage.image_id, GalleryImage.gallery_id)
+    found = pairs.where(col(GalleryImage.image_id).in_(image_ids))
     belongs: dict[str, list[str]] = {image_id: [] for image_id in image_ids}
-    for row in session.exec(found.order_by(col(GalleryImage.added_at))):
-        belongs[row.image_id].append(row.gallery_id)
+    for image_id, gallery_id in session.exec(found.order_by(col(GalleryImage.added_at))):
+        belongs[image_id].append(gallery_id)
     return belongs
 
 
