@@ -117,6 +117,7 @@ def open_postgres(url: str, pool: int) -> Database:
         max_overflow=0,
         pool_timeout=10,
         pool_pre_ping=True,
+        pool_use_lifo=True,  # the connection used last has its statements prepared
         connect_args=_PATIENCE,
     )
     # A statement sees what is committed when it begins, in a transaction or not: reads save its
