@@ -160,11 +160,10 @@ def revoke_key(session: Session, key_id: str) -> None:
 
 def authenticate(session: Session, digest: str, moment: datetime) -> Caller | None:
     """Who a key speaks for at this moment, or None: unknown, expired or revoked."""
-    key = session.exec(
-        select(ApiKey).where(
-            ApiKey.digest == digest,
-            col(ApiKey.revoked_at).is_(None),
-            or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > moment),
-        )
-    ).first()
-    return Caller(key.account_id, key.id, frozenset(key.permissions)) if key else None
+    known = select(ApiKey.account_id, ApiKey.id, ApiKey.permissions).where(
+        ApiKey.digest == digest,
+        col(ApiKey.revoked_at).is_(None),
+        or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > moment),
+    )
+    found = session.exec(known).first()
+    return Caller(found[0], found[1], frozenset(found[2])) if found else None
