@@ -22,11 +22,11 @@ async def guard(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     Leaves the Caller in the connection's state. Raises Unauthorized, MissingPermission or
     TooManyRequests.
     """
-    if "\0" in connection.scope["path"]:
-        raise NotFound  # no id of ours has one in it, and Postgres takes no such text
     needed = handler.opt.get("needs")
     if needed is None:
         return
+    if "\0" in connection.scope["path"]:
+        raise NotFound  # no id of ours has one in it, and Postgres takes no such text
     services: Services = connection.app.state.services
     caller = await _known(connection, services)
     if callable(needed):

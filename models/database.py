@@ -108,22 +108,28 @@ def open_database(url: str, folder: Path, pool: int = 8) -> Database:
 
 
 def open_postgres(url: str, pool: int) -> Database:
-    """`pool` connections at most; a lost one is noticed before use."""
+    """`pool` connections at most, half of them for writing; a lost one is noticed before use."""
     address = url.replace("postgres://", "postgresql://", 1)
     address = address.replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(
+    writers = max(1, pool // 2)
+    readers = max(1, pool - writers)
+    # A statement sees what is committed when it begins, in a transaction or not: reads save its
+    # begin and end, two ways there and back of a handful.
+    read = _postgres(address, readers, isolation_level="AUTOCOMMIT")
+    return Database(_postgres(address, writers), read, writers=writers, readers=readers)
+
+
+def _postgres(address: str, connections: int, **more: str) -> Engine:
+    return create_engine(
         address,
-        pool_size=pool,
+        pool_size=connections,
         max_overflow=0,
         pool_timeout=10,
         pool_pre_ping=True,
         pool_use_lifo=True,  # the connection used last has its statements prepared
         connect_args=_PATIENCE,
+        **more,
     )
-    # A statement sees what is committed when it begins, in a transaction or not: reads save its
-    # begin and end, two ways there and back of a handful.
-    read = engine.execution_options(isolation_level="AUTOCOMMIT")
-    return Database(engine, read, writers=pool, readers=pool)
 
 
 def open_sqlite(file: Path, readers: int) -> Database:
