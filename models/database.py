@@ -1,6 +1,7 @@
 """The database: a function is a transaction."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,8 @@ T = TypeVar("T")
 # SQLite corrupts a database in WAL mode when a checkpoint and a write of two connections meet,
 # from 3.7.0 to 3.51.2 (sqlite.org/wal.html#walresetbug).
 OLDEST_SQLITE = (3, 51, 3)
+
+_WAL_SECONDS = 10.0
 
 # Without these, libpq waits for a silent server until the kernel gives up: minutes to hours.
 _PATIENCE = {
@@ -151,16 +154,26 @@ def open_sqlite(file: Path, readers: int) -> Database:
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 a DB-API connection
-    connection.isolation_level = (
-        None  # SQLAlchemy begins; the driver's own late BEGIN loses updates
-    )
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",  # NORMAL loses commits in a power cut
-        "foreign_keys=ON",
-        "busy_timeout=10000",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    # SQLAlchemy begins transactions; the driver's own late BEGIN loses updates.
+    connection.isolation_level = None
+    connection.execute("PRAGMA busy_timeout=10000")
+    _write_ahead(connection)
+    connection.execute("PRAGMA synchronous=FULL")  # NORMAL loses commits in a power cut
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _write_ahead(connection: Any) -> None:  # noqa: ANN401 a DB-API connection
+    """Have the file in WAL mode. Two that make a new file so do not wait for each other: we do."""
+    deadline = time.monotonic() + _WAL_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except pysqlite3.dbapi2.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _begin_immediate(connection: Any) -> None:  # noqa: ANN401 an SQLAlchemy connection
