@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from models.outputs import Gif, Webp
-from models.recipe import Recipe, Resize
+from models.recipe import Recipe
 from pipeline import geometry
 from pipeline.geometry import Size
 from pipeline.prints import Probe
@@ -30,8 +30,7 @@ def extent(probe: Probe, settled: Recipe) -> Extent:
     wanted = (settled.resize.width, settled.resize.height)
     shrink = geometry.resolve_shrink(*cut, wanted, settled.resize)
     scaled = _shrunk(original, shrink)
-    inner = scaled if settled.ratio is None else geometry.scaled_cut(cut, shrink, scaled)
-    final = _padded(_fitted(inner, settled.resize), settled.resize)
+    final = geometry.outcome(original, settled.resize, settled.ratio)
     return Extent(scaled, final, probe.frames if keeps_frames(settled) else 1)
 
 
@@ -42,18 +41,3 @@ def keeps_frames(recipe: Recipe) -> bool:
 
 def _shrunk(size: Size, shrink: geometry.Shrink) -> Size:
     return Size(max(1, round(size.width / shrink.across)), max(1, round(size.height / shrink.down)))
-
-
-def _fitted(inside: Size, resize: Resize) -> Size:
-    width, height = resize.width or inside.width, resize.height or inside.height
-    match resize.fit:
-        case "cover":
-            return Size(min(inside.width, width), min(inside.height, height))
-        case "contain":
-            return Size(max(inside.width, width), max(inside.height, height))
-    return inside
-
-
-def _padded(size: Size, resize: Resize) -> Size:
-    padding = resize.padding
-    return Size(size.width + 2 * padding.px, size.height + 2 * padding.py)
