@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # and compiles what it installs: a first start would spend seconds on that.
 UV := UV_SYSTEM_CERTS=1 UV_COMPILE_BYTECODE=1 $(BIN)/uv
 
-.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-long parity lock clean
+.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-long prove parity lock clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -41,6 +41,9 @@ bench-edge: $(VENV)/.setup-dev ## Measure the edge beside nginx (needs nginx and
 bench-long: $(VENV)/.setup-dev ## A thousand histories of two accounts, and every operation 300 times
 	STATEFUL_EXAMPLES=1000 SCHEMATHESIS_EXAMPLES=300 $(BIN)/pytest \
 		tests/system/test_state_machine.py tests/system/test_schemathesis.py
+
+prove: $(VENV)/.setup-dev ## Kill, cut, break: nothing accepted is lost, nothing paid twice (45 minutes)
+	$(BIN)/python -m tests.prove
 
 parity: $(VENV)/.setup-dev ## All cases beside sharp, and 600 random ones (needs node)
 	PARITY_EXAMPLES=600 $(BIN)/pytest tests/parity

@@ -1,0 +1,5 @@
+"""All rows of the proof, in the order of the table."""
+
+from tests.prove.row import Row
+
+ROWS: tuple[Row, ...] = ()
