@@ -4,6 +4,7 @@ import msgspec
 
 from cdn_edge.app import Edge
 from models.events import Purged
+from models.failpoint import failpoint
 from pipeline.bus import Bus
 from pipeline.follower import Mark, follow
 
@@ -24,11 +25,14 @@ class _Purges:
 
     async def heard(self, data: bytes, mark: Mark) -> None:
         purge = _read_purge(data)
+        failpoint("E1.heard")
         for key in purge.keys:
             await self._edge.forget(purge.bucket, key)
         if not purge.keys:
             await self._edge.forget_bucket(purge.bucket)
+        failpoint("E2.forgotten")
         await self._edge.set_bookmark(_text(mark))
+        failpoint("E3.bookmarked")
 
     async def lost(self, mark: Mark) -> None:
         await self._edge.forget_everything()

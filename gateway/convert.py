@@ -18,6 +18,7 @@ from gateway.intake import Intake, needed, staging_key, taken_in
 from models import ledger
 from models.accounts import Caller
 from models.errors import ClientGone, InvalidFields, Problem, StillRunning
+from models.failpoint import failpoint
 from models.recipe import Recipe
 from models.records import new_id
 from pipeline.services import Services
@@ -67,14 +68,17 @@ async def paid(
         return
     database = unclaimed(services.database)
     amount = await database.run(ledger.reserve, account_id, operation, cost)
+    failpoint("C1.reserved")
     try:
         yield
     except BaseException:
         # Also when we are cancelled: the refund itself runs to its end.
         await database.run(ledger.refund, account_id, operation, amount)
         raise
+    failpoint("C2.before_capture")
     try:
         await services.database.run(ledger.capture, account_id, operation)
+        failpoint("C3.captured")
     except StillRunning:
         await database.run(ledger.refund, account_id, operation, amount)
         raise

@@ -36,6 +36,7 @@ from models.errors import (
     StillRunning,
     Unavailable,
 )
+from models.failpoint import failpoint
 from models.records import Replay
 from models.replays import Answer, Use, claim, find_replay, keep_answer
 from models.vault import Unsealable, seal, unseal
@@ -290,7 +291,9 @@ class _Keeper:
             return
         start, self._start = self._start, None
         if not more and self._attempt is not None:
+            failpoint("A1.before_keep")
             await self._keep(self._attempt.use, start)
+            failpoint("A2.kept")
         self.end()
         await self._send(start)
         await self._send(

@@ -19,6 +19,7 @@ from gateway.views import (
 )
 from models.accounts import Caller, find_bucket
 from models.errors import InvalidFields, Problem
+from models.failpoint import failpoint
 from models.library import bury_image, change_image, find_image, list_images
 from models.orders import Draft, refuse_hopeless
 from models.records import Account, Bucket, new_id
@@ -119,6 +120,7 @@ def _refuse_several(intake: Intake) -> None:
 async def remove(image_id: str, services: Services, caller: Caller) -> None:
     """Delete an image: the edge forgets it within a second, its objects go soon after."""
     await services.database.run(bury_image, caller.account_id, image_id)
+    failpoint("D1.committed")
 
 
 def _draft(

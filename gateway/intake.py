@@ -14,6 +14,7 @@ from gateway.idempotency import Answered, digest_of_form, recall, repeated
 from gateway.measured import Measured, StagedFile
 from models.errors import BadSource, EmptyFile, InvalidFields, NotAnImage, Problem, ServiceError
 from models.events import Original
+from models.failpoint import failpoint
 from models.library import find_variant
 from models.settings import Settings
 from models.wire import Wire
@@ -71,6 +72,7 @@ async def taken_in(
     except ServiceError:
         await services.stores.own.delete([staging_key(order_id)])
         raise
+    failpoint("G1.staged")
     yield intake
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from models.database import Database
 from models.errors import ServiceError, Unavailable, revived
 from models.events import outcome_subject
+from models.failpoint import failpoint
 from models.orders import Draft, accept_order, find_order
 from models.recipe import Recipe
 from models.records import Order
@@ -46,6 +47,7 @@ async def submit(draft: Draft, services: Services, patience: float | None = None
     async with services.bus.listening(outcome_subject(draft.order_id)) as outcomes:
         async with refused(services, draft.staging_key):
             await services.database.run(accept_order, draft)
+        failpoint("G2.committed")
         seconds = services.settings.answer_seconds if patience is None else patience
         return await _wait_for(draft.order_id, outcomes, services.database, seconds)
 

@@ -10,6 +10,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from models.columns import now
 from models.errors import NotFound
 from models.events import Change, ImageDeleted, deletion_subject
+from models.failpoint import failpoint
 from models.galleries import check_galleries, galleries_of
 from models.keeping import announce_purge, apply_change, count_images, count_storage
 from models.outgoing import announce
@@ -163,6 +164,7 @@ def bury_image(session: Session, account_id: str, image_id: str) -> None:
     """Make an image a tombstone: gone for everybody now, its objects soon. NotFound if none."""
     if not bury_images(session, [find_image(session, account_id, image_id)]):
         raise NotFound("There is no image with this id.")
+    failpoint("D1.before_commit")
 
 
 def bury_images(session: Session, shelves: Sequence[Shelf]) -> int:

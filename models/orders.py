@@ -17,6 +17,7 @@ from models.events import (
     order_subject,
     outcome_subject,
 )
+from models.failpoint import failpoint
 from models.galleries import check_galleries
 from models.keeping import Made, keep_new, replace_variants
 from models.outgoing import announce
@@ -67,6 +68,7 @@ def accept_order(session: Session, draft: Draft) -> None:
         session.add_all(_image(draft, position) for position in range(len(draft.asked)))
     event = OrderAccepted(order_id=draft.order_id, request_id=draft.request_id)
     announce(session, order_subject(draft.order_id), event)
+    failpoint("G2.before_commit")
 
 
 def refuse_hopeless(session: Session, account_id: str) -> None:
@@ -172,6 +174,7 @@ def finish_order(
         replace_variants(session, order, images[0], made[0])
     ledger.capture(session, order.account_id, order_id)
     announce(session, outcome_subject(order_id), OrderFinished(order_id=order_id, state="done"))
+    failpoint("W3.before_commit")
     return True
 
 
@@ -187,6 +190,7 @@ def fail_order(session: Session, order_id: str, failure: Failure) -> bool:
     amount = ledger.Amount(order.cost_free, order.cost_paid)
     ledger.refund(session, order.account_id, order_id, amount)
     announce(session, outcome_subject(order_id), OrderFinished(order_id=order_id, state="failed"))
+    failpoint("F3.before_commit")
     return True
 
 

@@ -13,6 +13,7 @@ from models.columns import now
 from models.database import Database
 from models.errors import BucketFailed
 from models.events import ObjectsDropped
+from models.failpoint import failpoint
 from models.library import Shelf, drop_image, find_tombstone
 from models.records import Bucket
 from pipeline.fulfil import image_folder
@@ -33,14 +34,17 @@ async def bury(image_id: str, database: Database, stores: Stores) -> None:
     tomb = await database.read(find_tombstone, image_id)
     if tomb is None:
         return
+    failpoint("D2.before_erase")
     try:
         await _erase(tomb, stores)
+        failpoint("D2.erased")
     except BucketFailed as error:
         if now() - tomb.image.updated_at < PATIENCE:
             log.warning("a tombstone waits", image=image_id, reason=str(error))
             return
         log.warning("objects were left behind", image=image_id, reason=str(error))
     await database.run(drop_image, image_id)
+    failpoint("D3.dropped")
 
 
 async def _erase(tomb: Shelf, stores: Stores) -> None:
@@ -55,7 +59,9 @@ async def drop(dropped: ObjectsDropped, database: Database, stores: Stores) -> N
     """Delete objects that no row names any more. Raises BucketFailed when the storage fails."""
     bucket = await database.read(get_bucket, dropped.bucket_id)
     if not _stays(bucket):
+        failpoint("U4.before_drop")
         await stores.of(bucket).delete(await database.read(unneeded_keys, bucket, dropped))
+        failpoint("U4.dropped")
 
 
 async def clear_bucket(bucket_id: str, database: Database, stores: Stores) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from models.database import Database
 from models.errors import BucketFailed, NotFound
 from models.events import Original
+from models.failpoint import failpoint
 from models.keeping import Made
 from models.orders import finish_order
 from models.recipe import Recipe, thumbnails
@@ -55,7 +56,9 @@ async def fulfil(
     async with stores.own.file(order.staging_key, studio.scratch) as source:
         with await studio.render(source, list(_recipes(order.asked)), told) as prints:
             puttings = list(_puttings(task, prints))
+            failpoint("W2.rendered")
             await _store(place, puttings)
+            failpoint("W2.stored")
             original = _seen(order.original, prints.probe)
     made = [[put.made for put in puttings if put.image == n] for n in range(len(order.asked))]
     try:

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, delete, select, update
 from models.columns import now
 from models.database import Database
 from models.errors import Unavailable
+from models.failpoint import failpoint
 from models.records import Outbox
 from pipeline.bus import Bus
 
@@ -64,11 +65,14 @@ class Relay:
         return len(rows)
 
     async def _publish(self, rows: Sequence[Outbox]) -> None:
+        failpoint("G3.before_publish")
         said = (self._bus.publish(row.subject, row.payload, row.id) for row in rows)
         outcomes = await asyncio.gather(*said, return_exceptions=True)
         sent = [row.id for row, error in zip(rows, outcomes, strict=True) if error is None]
+        failpoint("G3.published")
         if sent:
             await self._database.run(mark_sent, sent)
+            failpoint("G3.marked")
 
 
 def unsent_rows(session: Session, before: datetime) -> list[Outbox]:

@@ -15,6 +15,7 @@ from models.events import (
     deletion_subject,
     order_subject,
 )
+from models.failpoint import failpoint
 from models.ledger import refund_forgotten
 from models.outgoing import announce
 from models.records import Bucket, Image, Order
@@ -66,17 +67,20 @@ class Reconciler:
         """Announce again every order and tombstone older than `stale`, and sweep staging."""
         before = now() - stale
         orders = await self._database.run(announce_stale_orders, before)
+        failpoint("R1.announced")
         tombstones = await self._database.run(announce_tombstones, before)
         buckets = await self._database.run(announce_deleted_buckets, before)
         await self._database.run(forget_sent)
         await self._database.run(forget_replays)
         forgotten = now() - _FORGOTTEN
+        refunds = await self._database.run(refund_forgotten, forgotten)
+        failpoint("R3.refunded")
         return Findings(
             orders=orders,
             tombstones=tombstones,
             buckets=buckets,
             staging=await self._sweep_staging(),
-            refunds=await self._database.run(refund_forgotten, forgotten),
+            refunds=refunds,
         )
 
     async def _sweep_staging(self) -> int:
@@ -90,6 +94,7 @@ class Reconciler:
         needed = await self._database.read(pending_staging_keys)
         litter = [key for key in found if key.partition("#")[0] not in needed]
         await self._storage.delete(litter)
+        failpoint("R2.swept")
         return len(litter)
 
 

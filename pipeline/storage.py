@@ -15,6 +15,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import LocalStore, S3Store
 
 from models.errors import Unavailable
+from models.failpoint import failpoint
 from models.settings import Settings
 from models.wire import Wire
 
@@ -93,6 +94,7 @@ class Storage:
         told = {"Content-Type": content_type} if content_type and self._folder is None else None
         with _available():
             await obstore.put_async(self._store, key, data, attributes=told)
+        failpoint("W2.before_sync")
         await self._sync(key)
 
     @contextlib.asynccontextmanager
@@ -111,6 +113,7 @@ class Storage:
             raise
         with _available():
             await store.__aexit__(None, None, None)
+        failpoint("G1.before_sync")
         await self._sync(key)
 
     async def get(self, key: str) -> bytes:

@@ -31,6 +31,7 @@ from models.events import (
     deletion_subject,
     progress_subject,
 )
+from models.failpoint import failpoint
 from models.orders import count_attempt, fail_order, find_order, open_work
 from models.outgoing import announce
 from models.records import Order
@@ -142,6 +143,7 @@ class Worker:
                 await self._drop(delivery, dropped)
 
     async def _process(self, delivery: Delivery, order_id: str) -> None:
+        failpoint("W1.fetched")
         order = await self._database.read(find_order, order_id)
         if order is None or order.state != "pending":
             await delivery.done()
@@ -153,8 +155,11 @@ class Worker:
         except Exception as error:  # noqa: BLE001 whatever it is, the order must come to an end
             if await self._judge(delivery, order, error):
                 return
+        failpoint("W3.committed")
         await delivery.done()
+        failpoint("W4.acked")
         await self._stores.own.delete([order.staging_key])
+        failpoint("W4.swept")
 
     async def _fulfil(self, order_id: str) -> None:
         opened = await self._database.read(open_work, order_id)
@@ -177,15 +182,18 @@ class Worker:
         if verdict.again:
             # Our own count: deliveries during an outage of ours were no attempts of the order.
             tries = await self._database.run(count_attempt, order.id)
+            failpoint("F1.counted")
             if tries < self._patience.attempts or self._is_waited_for(order, error):
                 log.warning("trying again", order=order.id, tries=tries, reason=str(error))
                 await delivery.later(_backoff(tries))
                 return True
         if await self._database.run(fail_order, order.id, verdict.failure):
+            failpoint("F3.committed")
             await self._forget(order, error)
         log.warning("order failed", order=order.id, code=verdict.failure.code)
         if verdict.again:
             await self._bus.publish(f"{DEAD}.{order.id}", delivery.data, f"dead-{order.id}")
+            failpoint("F4.dead")
         return False
 
     async def _forget(self, order: Order, error: Exception) -> None:
