@@ -187,16 +187,20 @@ def url_base(shelf: Shelf, edge: str) -> str:
 
 def iso(moment: datetime) -> str:
     """ISO 8601 with milliseconds and Z."""
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def _metadata(shelf: Shelf) -> list[Json]:
-    original = shelf.image.original
-    views = [_variant_view(variant, original.size) for variant in shelf.variants]
-    thumbs = [view for view in views if str(view["idSuffix"]).startswith("thumb_")]
-    asked = [view for view in views if view not in thumbs]
+    whole = shelf.image.original.size
+    thumbs = [_variant_view(one, whole) for one in shelf.variants if _is_thumb(one)]
+    asked = [_variant_view(one, whole) for one in shelf.variants if not _is_thumb(one)]
     return [*thumbs, *asked, _original_view(shelf)]
+
+
+def _is_thumb(variant: Variant) -> bool:
+    return variant.id_suffix.startswith("thumb_")
 
 
 def _variant_view(variant: Variant, original_size: int) -> Json:

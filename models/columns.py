@@ -31,10 +31,11 @@ class Json(TypeDecorator[Any]):
     """A msgspec value of type `of`, kept as JSON text: read whole, written whole, never patched."""
 
     impl = Text
-    cache_ok = False
+    cache_ok = True  # told apart by `of`: without this, every statement is compiled anew
 
     def __init__(self, of: Any) -> None:  # noqa: ANN401 any type that msgspec can decode
         super().__init__()
+        self.of = of
         self._decoder = msgspec.json.Decoder(of)
 
     def process_bind_param(self, value: object, _dialect: Dialect) -> str | None:

@@ -1,8 +1,9 @@
 """The database: a function is a transaction."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -82,10 +83,9 @@ class Database:
         self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `work(session, ...)` on a connection that only reads."""
-        result, _ = await asyncio.get_running_loop().run_in_executor(
-            self._readers, _transaction, self._read, lambda session: work(session, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, _reading, self._read, lambda session: work(session, *args, **kwargs)
         )
-        return result
 
     def close(self) -> None:
         """Finish what runs, then close every connection."""
@@ -96,11 +96,32 @@ class Database:
 
 
 def _transaction(engine: Engine, work: Callable[[Session], T]) -> tuple[T, list[Any]]:
+    with _available(), Session(engine, expire_on_commit=False) as session:
+        result = work(session)
+        session.commit()
+        return result, session.info.get("announced", [])
+
+
+def _reading(engine: Engine, work: Callable[[Session], T]) -> T:
+    """Read; once more when the connection was found dead, instead of asking each before use."""
+    with _available():
+        try:
+            return _read(engine, work)
+        except exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return _read(engine, work)
+
+
+def _read(engine: Engine, work: Callable[[Session], T]) -> T:
+    with Session(engine, expire_on_commit=False) as session:
+        return work(session)
+
+
+@contextlib.contextmanager
+def _available() -> Iterator[None]:
     try:
-        with Session(engine, expire_on_commit=False) as session:
-            result = work(session)
-            session.commit()
-            return result, session.info.get("announced", [])
+        yield
     except _LOST as error:
         raise Unavailable("The database is not available right now.") from error
 
@@ -111,7 +132,7 @@ def open_database(url: str, folder: Path, pool: int = 8) -> Database:
 
 
 def open_postgres(url: str, pool: int) -> Database:
-    """`pool` connections at most, half of them for writing; a lost one is noticed before use."""
+    """`pool` connections at most, half of them for writing; a lost one is replaced unnoticed."""
     address = url.replace("postgres://", "postgresql://", 1)
     address = address.replace("postgresql://", "postgresql+psycopg://", 1)
     writers = max(1, pool // 2)
@@ -119,16 +140,16 @@ def open_postgres(url: str, pool: int) -> Database:
     # A statement sees what is committed when it begins, in a transaction or not: reads save its
     # begin and end, two ways there and back of a handful.
     read = _postgres(address, readers, isolation_level="AUTOCOMMIT")
-    return Database(_postgres(address, writers), read, writers=writers, readers=readers)
+    write = _postgres(address, writers, pool_pre_ping=True)
+    return Database(write, read, writers=writers, readers=readers)
 
 
-def _postgres(address: str, connections: int, **more: str) -> Engine:
+def _postgres(address: str, connections: int, **more: Any) -> Engine:  # noqa: ANN401 SQLAlchemy's
     return create_engine(
         address,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=10,
-        pool_pre_ping=True,
         pool_use_lifo=True,  # the connection used last has its statements prepared
         connect_args=_PATIENCE,
         **more,

@@ -1,9 +1,9 @@
 """What an account has: its images, and what the edge may serve of them."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, inspect
+from sqlalchemy import ColumnElement, Select, inspect
 from sqlmodel import Session, col, delete, select, text, update
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -71,10 +71,12 @@ def list_images(
 
 def _images_of(
     session: Session, ids: SelectOfScalar[str], order: Sequence[ColumnElement[Any]]
-) -> Sequence[Image]:
+) -> list[Image]:
     """The images of a page, in its order: the index alone finds it, only its rows are read."""
     page = ids.subquery()
-    return session.exec(select(Image).join(page, page.c.id == Image.id).order_by(*order)).all()
+    table = inspect(Image).local_table
+    found = table.select().join(page, page.c.id == table.c.id).order_by(*order)
+    return _rows(session, found)
 
 
 def list_ungrouped(session: Session, bucket: Bucket, page: int, limit: int) -> list[Shelf]:
@@ -105,29 +107,28 @@ def put_on_shelves(session: Session, images: Sequence[Image]) -> list[Shelf]:
     ids = [image.id for image in images]
     variants = _variants_of(session, ids)
     belongs = galleries_of(session, ids)
+    buckets = {one: session.get_one(Bucket, one) for one in {i.bucket_id for i in images}}
     return [
-        Shelf(image, _bucket_of(session, image), variants[image.id], belongs[image.id])
+        Shelf(image, buckets[image.bucket_id], variants[image.id], belongs[image.id])
         for image in images
     ]
 
 
 def _variants_of(session: Session, image_ids: Sequence[str]) -> dict[str, list[Variant]]:
-    """The variants of each image, in their order.
-
-    They are plain rows, which read like variants and cost a third: a page has hundreds.
-    """
+    """The variants of each image, in their order."""
     session.flush()
     table = inspect(Variant).local_table
     made = table.select().where(table.c.image_id.in_(image_ids)).order_by(table.c.position)
     variants: dict[str, list[Variant]] = {image_id: [] for image_id in image_ids}
-    for row in session.connection().execute(made).all():
-        variants[row.image_id].append(cast("Variant", row))
+    found: list[Variant] = _rows(session, made)
+    for variant in found:
+        variants[variant.image_id].append(variant)
     return variants
 
 
-def _bucket_of(session: Session, image: Image) -> Bucket:
-    """Asked for once: the session remembers it."""
-    return session.get_one(Bucket, image.bucket_id)
+def _rows(session: Session, found: Select[Any]) -> list[Any]:
+    """Plain rows, which read like records and cost a third: a page has hundreds."""
+    return list(session.connection().execute(found).all())
 
 
 def find_variant(
