@@ -30,8 +30,9 @@ from models.accounts import (
     open_account,
     primary_bucket,
 )
+from models.burial import bury_image
 from models.database import Database, open_postgres
-from models.library import bury_image, find_image, list_images
+from models.library import find_image, list_images
 from models.schema import migrate
 from tests.servers import free_ports, nats_server, postgres_server
 from tests.system.test_roles import Fleet

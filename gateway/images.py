@@ -18,9 +18,10 @@ from gateway.views import (
     statistics_view,
 )
 from models.accounts import Caller, find_bucket
+from models.burial import bury_image
 from models.errors import InvalidFields, Problem
 from models.failpoint import failpoint
-from models.library import bury_image, change_image, find_image, list_images
+from models.library import change_image, find_image, list_images
 from models.orders import Draft, refuse_hopeless
 from models.records import Account, Bucket, new_id
 from pipeline.services import Services

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import ColumnExpressionArgument
 from sqlmodel import Session, col, or_, select, update
 
 from models import ledger
@@ -98,8 +99,17 @@ def give_credits(session: Session, name: str, amount: ledger.Amount) -> Account:
 
 def primary_bucket(session: Session, account_id: str) -> Bucket:
     """Where an account's images go when nothing else is said."""
-    found = select(Bucket).where(Bucket.account_id == account_id, col(Bucket.is_primary))
-    return session.exec(found).one()
+    bucket = _bucket_where(session, Bucket.account_id == account_id, col(Bucket.is_primary))
+    if bucket is None:
+        raise NotFound(f"There is no account with the id '{account_id}'.")
+    return bucket
+
+
+def _bucket_where(session: Session, *conditions: ColumnExpressionArgument[bool]) -> Bucket | None:
+    """The session has its account too then: who lists a bucket says how the account stands."""
+    both = select(Bucket, Account).join(Account, col(Account.id) == Bucket.account_id)
+    found = session.exec(both.where(*conditions)).first()
+    return found[0] if found else None
 
 
 def get_bucket(session: Session, bucket_id: str) -> Bucket:
@@ -112,8 +122,8 @@ def find_bucket(session: Session, account_id: str, key: str | None) -> Bucket:
     if not key:
         return primary_bucket(session, account_id)
     possible = [key] if "\0" not in key else []  # Postgres takes no such text
-    found = select(Bucket).where(Bucket.account_id == account_id, col(Bucket.key).in_(possible))
-    bucket = session.exec(found.where(col(Bucket.deleted_at).is_(None))).first()
+    named = (Bucket.account_id == account_id, col(Bucket.key).in_(possible))
+    bucket = _bucket_where(session, *named, col(Bucket.deleted_at).is_(None))
     if bucket is None:
         raise InvalidFields([Problem(field="bucketKey", problem=f"there is no bucket '{key}'")])
     return bucket

@@ -6,8 +6,8 @@ leaves a smaller gallery, and asking again goes on from there.
 
 from sqlmodel import Session, col, delete, select
 
+from models.burial import bury_images
 from models.galleries import count_galleries, find_gallery
-from models.library import bury_images, put_on_shelves
 from models.records import Gallery, GalleryImage, Image
 
 # Either step holds SQLite's one writer for some 50 ms, measured on two cores that were busy.
@@ -31,7 +31,7 @@ def free_some(session: Session, account_id: str, gallery_id: str) -> int:
 def bury_some(session: Session, account_id: str, gallery_id: str) -> int:
     """Delete some images of a gallery for good; how many there were."""
     images = _some_images(session, account_id, gallery_id, BURIED_AT_ONCE)
-    bury_images(session, put_on_shelves(session, images))
+    bury_images(session, account_id, [image.id for image in images])
     return len(images)
 
 

@@ -55,7 +55,7 @@ def replace_variants(session: Session, order: Order, image: Image, made: Sequenc
     count_storage(session, bucket, image.size - before)
     apply_change(session, image, order.change or Change())
     keys = {variant.object_key for variant in old} | {variant.object_key for variant in made}
-    announce_purge(session, bucket, image, sorted(keys))
+    announce_purge(session, bucket, image.prefix, sorted(keys))
     dropped = {variant.storage_key for variant in old} - {variant.storage_key for variant in made}
     event = ObjectsDropped(bucket_id=bucket.id, storage_keys=sorted(dropped), image_id=image.id)
     announce(session, deletion_subject(order.id), event)
@@ -85,10 +85,10 @@ def apply_change(session: Session, image: Image, change: Change) -> None:
     image.updated_at = now()
 
 
-def announce_purge(session: Session, bucket: Bucket, image: Image, keys: Iterable[str]) -> None:
-    """Tell every edge that these object keys of an image mean something else from now on."""
+def announce_purge(session: Session, bucket: Bucket, prefix: str, keys: Iterable[str]) -> None:
+    """Tell every edge that these keys of this folder mean something else from now on."""
     public_id = bucket.public_id
-    paths = [f"{image.prefix}{key}" for key in keys]
+    paths = [f"{prefix}{key}" for key in keys]
     announce(session, purge_subject(public_id), Purged(bucket=public_id, keys=paths))
 
 

@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, inspect
-from sqlmodel import Session, col, delete, select, text, update
+from sqlmodel import Session, col, select, text
 from sqlmodel.sql.expression import SelectOfScalar
 
-from models.columns import now
 from models.errors import NotFound
-from models.events import Change, ImageDeleted, deletion_subject
-from models.failpoint import failpoint
+from models.events import Change
 from models.galleries import check_galleries, galleries_of
-from models.keeping import announce_purge, apply_change, count_images, count_storage
-from models.outgoing import announce
-from models.records import Bucket, GalleryImage, Image, Order, Variant
+from models.keeping import apply_change
+from models.records import Bucket, Image, Order, Variant
 
 
 class Shelf(NamedTuple):
@@ -39,10 +36,13 @@ def find_image(session: Session, account_id: str, image_id: str) -> Shelf:
 
 
 def _ready_image(session: Session, account_id: str, image_id: str) -> Image:
-    image = session.get(Image, image_id)
-    if image is None or image.account_id != account_id or image.state != "ready":
+    """Its bucket comes along, which every view needs."""
+    both = select(Image, Bucket).join(Bucket, col(Bucket.id) == Image.bucket_id)
+    mine = (Image.id == image_id, Image.account_id == account_id, Image.state == "ready")
+    found = session.exec(both.where(*mine)).first()
+    if found is None:
         raise NotFound("There is no image with this id.")
-    return image
+    return found[0]
 
 
 def shelves_of(session: Session, order: Order) -> list[Shelf]:
@@ -159,55 +159,3 @@ def change_image(session: Session, account_id: str, image_id: str, change: Chang
     apply_change(session, image, change)
     session.flush()
     return find_image(session, account_id, image_id)
-
-
-def bury_image(session: Session, account_id: str, image_id: str) -> None:
-    """Make an image a tombstone: gone for everybody now, its objects soon. NotFound if none."""
-    if not bury_images(session, [find_image(session, account_id, image_id)]):
-        raise NotFound("There is no image with this id.")
-    failpoint("D1.before_commit")
-
-
-def bury_images(session: Session, shelves: Sequence[Shelf]) -> int:
-    """Make images tombstones; how many of them were none yet."""
-    ready = select(Image.id).where(
-        col(Image.id).in_([shelf.image.id for shelf in shelves]), Image.state == "ready"
-    )
-    buried = set(session.exec(ready.order_by(col(Image.id)).with_for_update()))
-    session.exec(
-        update(Image)
-        .where(col(Image.id).in_(buried))
-        .values(state="deleted", gallery_count=0, updated_at=now())
-    )
-    session.exec(delete(GalleryImage).where(col(GalleryImage.image_id).in_(buried)))
-    for shelf in shelves:
-        if shelf.image.id in buried:
-            _tell_of_burial(session, shelf)
-    for bucket in {shelf.bucket.id: shelf.bucket for shelf in shelves}.values():
-        sizes = [s.image.size for s in shelves if s.image.id in buried and s.bucket is bucket]
-        count_storage(session, bucket, -sum(sizes))
-        count_images(session, bucket.id, -len(sizes))
-    return len(buried)
-
-
-def _tell_of_burial(session: Session, shelf: Shelf) -> None:
-    keys = [variant.object_key for variant in shelf.variants]
-    announce_purge(session, shelf.bucket, shelf.image, keys)
-    image_id = shelf.image.id
-    announce(session, deletion_subject(image_id), ImageDeleted(image_id=image_id))
-
-
-def find_tombstone(session: Session, image_id: str) -> Shelf | None:
-    """A deleted image whose rows still stand, or None: then there is nothing to do."""
-    image = session.get(Image, image_id)
-    if image is None or image.state != "deleted":
-        return None
-    return put_on_shelves(session, [image])[0]
-
-
-def drop_image(session: Session, image_id: str) -> None:
-    """Remove the rows of a tombstone whose objects are gone; nothing when it is none."""
-    if find_tombstone(session, image_id) is None:
-        return
-    session.exec(delete(Variant).where(col(Variant.image_id) == image_id))
-    session.exec(delete(Image).where(col(Image.id) == image_id))

@@ -9,12 +9,13 @@ import structlog
 
 from models.accounts import get_bucket
 from models.buckets import drop_images, find_deleted, forget_credentials, keys_of, unneeded_keys
+from models.burial import drop_image, find_tombstone
 from models.columns import now
 from models.database import Database
 from models.errors import BucketFailed
 from models.events import ObjectsDropped
 from models.failpoint import failpoint
-from models.library import Shelf, drop_image, find_tombstone
+from models.library import Shelf
 from models.records import Bucket
 from pipeline.fulfil import image_folder
 from pipeline.stores import Stores

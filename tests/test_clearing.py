@@ -10,12 +10,13 @@ from sqlmodel import Session, col, func, select, update
 
 from models.accounts import open_account
 from models.buckets import Credentials, add_bucket, delete_bucket
+from models.burial import bury_image
 from models.columns import now
 from models.database import Database
 from models.errors import BucketFailed
 from models.events import ObjectsDropped
 from models.keeping import Made
-from models.library import bury_image, list_images
+from models.library import list_images
 from models.orders import accept_order, finish_order
 from models.records import Account, Bucket, Image, Variant, new_id
 from models.vault import seal

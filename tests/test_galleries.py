@@ -13,6 +13,7 @@ from sqlalchemy import event
 from sqlmodel import Session, col, func, select
 
 from models.accounts import open_account, primary_bucket
+from models.burial import bury_image
 from models.clearing import bury_some, end_gallery, free_some
 from models.database import Database
 from models.errors import InvalidFields, NotFound
@@ -26,7 +27,7 @@ from models.galleries import (
     members_after,
     members_on_page,
 )
-from models.library import bury_image, change_image, list_ungrouped, shelves_of
+from models.library import change_image, list_ungrouped, shelves_of
 from models.orders import accept_order, find_order, finish_order
 from models.records import Account, Bucket, GalleryImage, Image, new_id
 from tests.samples import SEEN, draft, made

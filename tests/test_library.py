@@ -7,15 +7,13 @@ import pytest
 from sqlmodel import Session, col, select
 
 from models.accounts import open_account, primary_bucket
+from models.burial import bury_image, drop_image, find_tombstone
 from models.database import Database
 from models.errors import NotFound
 from models.events import ImageDeleted, Purged, deletion_subject, purge_subject
 from models.library import (
     Shelf,
-    bury_image,
-    drop_image,
     find_image,
-    find_tombstone,
     find_variant,
     shelves_of,
 )

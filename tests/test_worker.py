@@ -11,9 +11,10 @@ import pytest
 from sqlmodel import Session
 
 from models.accounts import open_account, primary_bucket
+from models.burial import bury_image
 from models.database import Database
 from models.events import Change, Original, deletion_subject, order_subject
-from models.library import Shelf, bury_image, shelves_of
+from models.library import Shelf, shelves_of
 from models.orders import Draft, accept_order, find_order
 from models.recipe import Avif, Jpeg, Png, Recipe, Resize, Webp
 from models.records import Account, Bucket, Image, Order, new_id
