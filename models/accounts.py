@@ -105,7 +105,9 @@ def primary_bucket(session: Session, account_id: str) -> Bucket:
     return bucket
 
 
-def _bucket_where(session: Session, *conditions: ColumnExpressionArgument[bool]) -> Bucket | None:
+def _bucket_where(
+    session: Session, *conditions: ColumnExpressionArgument[bool] | bool
+) -> Bucket | None:
     """The session has its account too then: who lists a bucket says how the account stands."""
     both = select(Bucket, Account).join(Account, col(Account.id) == Bucket.account_id)
     found = session.exec(both.where(*conditions)).first()
