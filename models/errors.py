@@ -224,6 +224,12 @@ class RenderOutOfMemory(Unprocessable):
     message = "The image takes too much memory to process."
 
 
+class WorkersDied(Unprocessable):
+    """Whoever worked on this order was never heard of again, time after time."""
+
+    message = "The image could not be processed: whoever tried it did not survive."
+
+
 class ClientGone(ServiceError):
     """Nobody waits for the answer any more; the status is the one web servers log for that."""
 

@@ -10,6 +10,9 @@ EVENTS = "calotype.events"
 PURGES = "calotype.purges"
 PROGRESS = "calotype.progress"
 DEAD = "calotype.dead"
+DEAD_ORDERS = f"{DEAD}.orders"
+DEAD_MESSAGES = f"{DEAD}.messages"
+DROPS = f"{DELETIONS}.objects"
 
 
 class Original(Wire, frozen=True):
@@ -75,6 +78,15 @@ class OrderFinished(Wire, frozen=True, tag="order-finished"):
     state: Literal["done", "failed"]
 
 
+class OrderDied(Wire, frozen=True, tag="order-died"):
+    """An order failed at its last attempt and was refunded: somebody should look at it."""
+
+    order_id: str
+    request_id: str
+    attempts: int
+    failure: Failure
+
+
 class Rendering(Wire, frozen=True, tag="rendering"):
     """So many of an order's prints are made. Said to who listens right now, and never kept."""
 
@@ -90,7 +102,7 @@ class Purged(Wire, frozen=True, tag="purged"):
 
 
 Work = OrderAccepted | ImageDeleted | ObjectsDropped | BucketDeleted
-Event = Work | OrderFinished | Purged
+Event = Work | OrderFinished | OrderDied | Purged
 
 
 def order_subject(order_id: str) -> str:
@@ -101,6 +113,16 @@ def order_subject(order_id: str) -> str:
 def deletion_subject(image_id: str) -> str:
     """Where a tombstone is announced to the pipeline."""
     return f"{DELETIONS}.{image_id}"
+
+
+def drop_subject(order_id: str) -> str:
+    """Where it is announced what objects an order has made useless."""
+    return f"{DROPS}.{order_id}"
+
+
+def dead_subject(order_id: str) -> str:
+    """Where an order lies that failed at its last attempt."""
+    return f"{DEAD_ORDERS}.{order_id}"
 
 
 def outcome_subject(order_id: str) -> str:

@@ -6,7 +6,7 @@ import msgspec
 from sqlmodel import Session, col, delete, select, update
 
 from models.columns import now
-from models.events import Change, ObjectsDropped, Purged, deletion_subject, purge_subject
+from models.events import Change, ObjectsDropped, Purged, drop_subject, purge_subject
 from models.failpoint import failpoint
 from models.galleries import put_in_galleries
 from models.outgoing import announce
@@ -58,7 +58,7 @@ def replace_variants(session: Session, order: Order, image: Image, made: Sequenc
     announce_purge(session, bucket, image.prefix, sorted(keys))
     dropped = {variant.storage_key for variant in old} - {variant.storage_key for variant in made}
     event = ObjectsDropped(bucket_id=bucket.id, storage_keys=sorted(dropped), image_id=image.id)
-    announce(session, deletion_subject(order.id), event)
+    announce(session, drop_subject(order.id), event)
     failpoint("U3.before_commit")
 
 

@@ -11,9 +11,11 @@ from models.errors import NotFound, OutOfStorage
 from models.events import (
     Change,
     Failure,
+    ObjectsDropped,
     OrderAccepted,
     OrderFinished,
     Original,
+    drop_subject,
     order_subject,
     outcome_subject,
 )
@@ -150,12 +152,6 @@ def images_of(session: Session, order: Order) -> list[Image]:
     return [image]
 
 
-def count_attempt(session: Session, order_id: str) -> int:
-    """Note that an attempt failed; how many have by now."""
-    session.exec(update(Order).where(col(Order.id) == order_id).values(attempts=Order.attempts + 1))
-    return session.exec(select(Order.attempts).where(Order.id == order_id)).one()
-
-
 def finish_order(
     session: Session, order_id: str, original: Original, made: Sequence[Sequence[Made]]
 ) -> bool:
@@ -178,12 +174,18 @@ def finish_order(
     return True
 
 
-def fail_order(session: Session, order_id: str, failure: Failure) -> bool:
-    """Give the credits back, forget the images, tell who waits. Only the first to come acts."""
+def fail_order(session: Session, order_id: str, failure: Failure, left: Sequence[str] = ()) -> bool:
+    """Give the credits back, forget the images, tell who waits. Only the first to come acts.
+
+    What it `left` in a customer's storage is dropped, unless an image has the same keys.
+    """
     if not _close(session, order_id, "failed"):
         return False
     order = session.get_one(Order, order_id, populate_existing=True)
     order.failure = failure
+    if left and order.image_id is None:
+        event = ObjectsDropped(bucket_id=order.bucket_id, storage_keys=list(left))
+        announce(session, drop_subject(order_id), event)
     if order.image_id is None:
         for image in images_of(session, order):
             session.delete(image)

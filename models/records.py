@@ -122,7 +122,8 @@ class Order(Record, table=True):
     """One paid request: an original and its recipes, one list of recipes for each image.
 
     An update names the `image_id` whose variants it replaces; `change` is what becomes of the
-    image besides its variants, when they are there.
+    image besides its variants, when they are there. `begun` counts the workers that took it again
+    and were not heard of since; `parked_at` is when it became a dead letter, as long as it is one.
     """
 
     __tablename__ = "orders"
@@ -138,6 +139,12 @@ class Order(Record, table=True):
             "bucket_id",
             postgresql_where=text("state = 'pending'"),
             sqlite_where=text("state = 'pending'"),
+        ),
+        Index(
+            "ix_orders_parked",
+            "parked_at",
+            postgresql_where=text("parked_at IS NOT NULL"),
+            sqlite_where=text("parked_at IS NOT NULL"),
         ),
     )
 
@@ -156,10 +163,12 @@ class Order(Record, table=True):
     cost_free: int = 0
     cost_paid: int = 0
     attempts: int = 0
+    begun: int = 0
     failure: Failure | None = Field(default=None, sa_type=Json(Failure))
     request_id: str = ""
     created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    parked_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
 class Image(Record, table=True):
@@ -274,7 +283,15 @@ class LedgerEntry(Record, table=True):
     """
 
     __tablename__ = "ledger"
-    __table_args__ = (UniqueConstraint("operation_id", "step"),)
+    __table_args__ = (
+        UniqueConstraint("operation_id", "step"),
+        Index(
+            "ix_ledger_reserved",
+            "created_at",
+            postgresql_where=text("kind = 'reserve'"),
+            sqlite_where=text("kind = 'reserve'"),
+        ),
+    )
 
     id: str = Field(default_factory=new_id, primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)

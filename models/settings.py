@@ -86,6 +86,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How often an order is tried before it fails and is refunded."""
     bucket_seconds: Seconds = 600
     """How long an order is tried while the customer's own storage fails, then it is refunded."""
+    job_seconds: Seconds = 600
+    """Longest that one order may take, all its renders together; then it is tried again."""
+    dead_days: Annotated[float, Meta(gt=0, le=3650)] = 7
+    """How long a dead letter is kept with its original, so that it can be retried."""
+    sweep_seconds: Seconds = 21_600
+    """How often all objects are compared with all rows; also at start."""
     max_file_bytes: Count = 50_000_000
     """Largest file that is accepted."""
     source_seconds: Seconds = 30

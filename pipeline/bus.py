@@ -76,17 +76,20 @@ class Delivery(NamedTuple):
             await self.message.term()
 
     @contextlib.asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
-        """While the block runs, the server knows that somebody is at it."""
-        beat = asyncio.create_task(self._beat())
+    async def held(self, longest: float) -> AsyncIterator[None]:
+        """While the block runs, the server knows that somebody is at it.
+
+        For `longest` seconds: a block that hangs does not keep its message for ever.
+        """
+        beat = asyncio.create_task(self._beat(longest))
         try:
             yield
         finally:
             beat.cancel()
             await asyncio.gather(beat, return_exceptions=True)
 
-    async def _beat(self) -> None:
-        while True:
+    async def _beat(self, longest: float) -> None:
+        for _ in range(int(3 * longest / self.patience)):
             await asyncio.sleep(self.patience / 3)
             with contextlib.suppress(*_AWAY):
                 await self.message.in_progress()

@@ -10,7 +10,8 @@ from pipeline.reconciler import Reconciler
 from pipeline.services import Services
 from pipeline.studio import Studio
 from pipeline.tasks import running
-from pipeline.worker import Patience, Worker
+from pipeline.verdict import Patience
+from pipeline.worker import Worker
 
 
 def open_studio(settings: Settings) -> Studio:
@@ -51,7 +52,7 @@ async def working_pipeline(services: Services, studio: Studio) -> AsyncIterator[
         services.bus,
         services.stores,
         studio,
-        patience=Patience(settings.attempts, settings.bucket_seconds),
+        patience=Patience(settings.attempts, settings.bucket_seconds, settings.job_seconds),
         slots=2 * _children(settings),
     )
     async with running(Reconciler(services.database, services.stores.own).run):

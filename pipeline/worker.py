@@ -2,62 +2,42 @@
 
 import asyncio
 import contextlib
+import hashlib
 from datetime import timedelta
-from typing import NamedTuple
 
 import msgspec
 import structlog
 
-from models.columns import now
+from models.attempts import Start, fail_attempt, forgive, start_work
 from models.database import Database
-from models.errors import (
-    BucketFailed,
-    BucketRefused,
-    RenderCrashed,
-    RenderOutOfMemory,
-    RenderTimedOut,
-    ServiceError,
-    Unavailable,
-)
+from models.errors import BucketFailed, RenderTimedOut, Unavailable
 from models.events import (
-    DEAD,
+    DEAD_MESSAGES,
     BucketDeleted,
-    Failure,
     ImageDeleted,
     ObjectsDropped,
     OrderAccepted,
     Rendering,
     Work,
-    deletion_subject,
     progress_subject,
 )
 from models.failpoint import failpoint
-from models.orders import count_attempt, fail_order, find_order, open_work
-from models.outgoing import announce
+from models.orders import fail_order
 from models.records import Order
 from pipeline.bus import Bus, Delivery
 from pipeline.clearing import PATIENCE, bury, clear_bucket, drop
 from pipeline.fulfil import Task, fulfil
 from pipeline.order import Told
-from pipeline.storage import MissingObject
 from pipeline.stores import Stores
 from pipeline.studio import Studio
+from pipeline.verdict import Patience, Verdict, judge, refuse_deadly
 
 log = structlog.get_logger("worker")
 
 _read_work = msgspec.json.Decoder(Work).decode
 _LONGEST_WAIT = 5.0
-
-# The child or the customer's storage failed, not the image for certain: another try may succeed.
-_WORTH_ANOTHER_TRY = (RenderCrashed, RenderTimedOut, RenderOutOfMemory, BucketFailed)
+_LONGEST_WAIT_OF_THE_UNEXPECTED = 60.0
 _DROP_WAIT = timedelta(minutes=1)
-
-
-class Patience(NamedTuple):
-    """How often an order is tried, and how long while a customer's storage is away."""
-
-    attempts: int
-    bucket_seconds: float
 
 
 class Worker:
@@ -111,28 +91,41 @@ class Worker:
 
     async def _handle(self, delivery: Delivery) -> None:
         try:
-            async with delivery.held():
+            async with delivery.held(self._patience.job_seconds):
                 await self._do(delivery)
-        except Unavailable as error:
+        except (Unavailable, TimeoutError) as error:
             await _put_back(delivery, _backoff(delivery.tries))
-            log.warning("put back", subject=delivery.subject, reason=str(error))
+            log.warning("put back", subject=delivery.subject, reason=repr(error))
         except asyncio.CancelledError:
             await _put_back(delivery, 0)
             raise
         except Exception:
-            await _put_back(delivery, _backoff(delivery.tries))
+            await _put_back(delivery, _backoff(delivery.tries, _LONGEST_WAIT_OF_THE_UNEXPECTED))
             log.exception("unexpected failure, put back", subject=delivery.subject)
 
     async def _do(self, delivery: Delivery) -> None:
         try:
             work = _read_work(delivery.data)
         except msgspec.MsgspecError:
-            log.warning("unreadable message dropped", subject=delivery.subject)
-            await delivery.dead()
+            await self._set_aside(delivery)
             return
+        if isinstance(work, OrderAccepted):
+            await self._process(delivery, work.order_id)
+            return
+        async with asyncio.timeout(self._patience.job_seconds):  # what is left goes on from there
+            await self._clear(delivery, work)
+
+    async def _set_aside(self, delivery: Delivery) -> None:
+        """A message that nobody understands becomes a dead letter as it is."""
+        digest = hashlib.sha256(delivery.data).hexdigest()
+        await self._bus.publish(f"{DEAD_MESSAGES}.{digest}", delivery.data, f"dead-{digest}")
+        await delivery.dead()
+        log.error("an unreadable message is a dead letter now", subject=delivery.subject)
+
+    async def _clear(
+        self, delivery: Delivery, work: ImageDeleted | BucketDeleted | ObjectsDropped
+    ) -> None:
         match work:
-            case OrderAccepted(order_id=order_id):
-                await self._process(delivery, order_id)
             case ImageDeleted(image_id=image_id):
                 await bury(image_id, self._database, self._stores)
                 await delivery.done()
@@ -144,28 +137,54 @@ class Worker:
 
     async def _process(self, delivery: Delivery, order_id: str) -> None:
         failpoint("W1.fetched")
-        order = await self._database.read(find_order, order_id)
-        if order is None or order.state != "pending":
-            await delivery.done()
+        start = await self._start(delivery, order_id)
+        if start is None or start.order.state != "pending":
+            await self._settle(delivery, start)
             return
         try:
-            await self._fulfil(order_id)
-        except Unavailable:
+            await self._fulfil(start)
+        except (Unavailable, asyncio.CancelledError):
+            await self._forgive(start.order)
             raise
         except Exception as error:  # noqa: BLE001 whatever it is, the order must come to an end
-            if await self._judge(delivery, order, error):
-                return
+            await self._fail(delivery, start.order, error)
+            return
         failpoint("W3.committed")
         await delivery.done()
         failpoint("W4.acked")
-        await self._stores.own.delete([order.staging_key])
+        await self._stores.own.delete([start.order.staging_key])
         failpoint("W4.swept")
 
-    async def _fulfil(self, order_id: str) -> None:
-        opened = await self._database.read(open_work, order_id)
-        if opened is not None:
-            task, told = Task(*opened), self._teller(order_id)
-            await fulfil(task, self._database, self._stores, self._studio, told)
+    async def _start(self, delivery: Delivery, order_id: str) -> Start | None:
+        """The first delivery reads; only one that may follow a worker's death pays for a commit."""
+        if delivery.tries == 1:
+            return await self._database.read(start_work, order_id)
+        return await self._database.run(start_work, order_id, again=True)
+
+    async def _settle(self, delivery: Delivery, start: Start | None) -> None:
+        """Nothing is left to do, but for what somebody could not do any more at its end.
+
+        Only a done order's original is its own: that of a failed one may be tried again.
+        """
+        await delivery.done()
+        if start is not None and start.order.state == "done":
+            await self._stores.own.delete([start.order.staging_key])
+
+    async def _forgive(self, order: Order) -> None:
+        if order.begun:
+            with contextlib.suppress(Unavailable):
+                await self._database.run(forgive, order.id)
+
+    async def _fulfil(self, start: Start) -> None:
+        refuse_deadly(start.order, self._patience)
+        if start.work is None:
+            raise start.obstacle or RuntimeError("a pending order without work")
+        task, told = Task(*start.work), self._teller(start.order.id)
+        try:
+            async with asyncio.timeout(self._patience.job_seconds):
+                await fulfil(task, self._database, self._stores, self._studio, told)
+        except TimeoutError as error:
+            raise RenderTimedOut from error
 
     def _teller(self, order_id: str) -> Told:
         """Says how an order comes along, to whoever listens."""
@@ -176,41 +195,32 @@ class Worker:
 
         return tell
 
-    async def _judge(self, delivery: Delivery, order: Order, error: Exception) -> bool:
-        """True when the order is tried again; else it has failed and is refunded."""
-        verdict = _verdict(error)
-        if verdict.again:
-            # Our own count: deliveries during an outage of ours were no attempts of the order.
-            tries = await self._database.run(count_attempt, order.id)
-            failpoint("F1.counted")
-            if tries < self._patience.attempts or self._is_waited_for(order, error):
-                log.warning("trying again", order=order.id, tries=tries, reason=str(error))
-                await delivery.later(_backoff(tries))
-                return True
-        if await self._database.run(fail_order, order.id, verdict.failure):
-            failpoint("F3.committed")
-            await self._forget(order, error)
+    async def _fail(self, delivery: Delivery, order: Order, error: Exception) -> None:
+        """Put it back for another try; or it has failed, and is refunded and perhaps parked."""
+        verdict = judge(error, order, self._patience)
+        if not verdict.again:
+            await self._give_up(delivery, order, verdict)
+            return
+        # Our own count: deliveries during an outage of ours were no attempts of the order.
+        ended = (order.id, verdict.failure, verdict.most, verdict.left)
+        tries = await self._database.run(fail_attempt, *ended)
+        failpoint("F1.counted")
+        if tries:
+            log.warning("trying again", order=order.id, tries=tries, reason=str(error))
+            await delivery.later(_backoff(tries))
+            return
+        failpoint("F4.dead")
+        log.warning("order is a dead letter now", order=order.id, code=verdict.failure.code)
+        await delivery.dead()
+
+    async def _give_up(self, delivery: Delivery, order: Order, verdict: Verdict) -> None:
+        """What can never succeed fails at once, and nothing of it is kept."""
+        failed = await self._database.run(fail_order, order.id, verdict.failure, verdict.left)
+        failpoint("F3.committed")
         log.warning("order failed", order=order.id, code=verdict.failure.code)
-        if verdict.again:
-            await self._bus.publish(f"{DEAD}.{order.id}", delivery.data, f"dead-{order.id}")
-            failpoint("F4.dead")
-        return False
-
-    async def _forget(self, order: Order, error: Exception) -> None:
-        """Have what a failed order left in a customer's storage deleted, if it was for new images.
-
-        What an update left has the keys of what was there before.
-        """
-        left = error.left if isinstance(error, BucketFailed) else ()
-        if left and order.image_id is None:
-            event = ObjectsDropped(bucket_id=order.bucket_id, storage_keys=list(left))
-            await self._database.run(announce, deletion_subject(order.id), event)
-
-    def _is_waited_for(self, order: Order, error: Exception) -> bool:
-        """A customer's storage that is away may come back; one that refuses us will not."""
-        if not isinstance(error, BucketFailed) or isinstance(error, BucketRefused):
-            return False
-        return now() - order.created_at < timedelta(seconds=self._patience.bucket_seconds)
+        await delivery.done()
+        if failed:
+            await self._stores.own.delete([order.staging_key])
 
     async def _drop(self, delivery: Delivery, dropped: ObjectsDropped) -> None:
         """A customer's storage that fails is given a day, then what is there stays there."""
@@ -224,27 +234,8 @@ class Worker:
         await delivery.done()
 
 
-class Verdict(NamedTuple):
-    """What a failure means: tried again or not, and what is said if it is the end."""
-
-    again: bool
-    failure: Failure
-
-
-def _verdict(error: Exception) -> Verdict:
-    if isinstance(error, ServiceError):
-        failure = Failure(status=error.status, code=error.code(), message=error.sentence)
-        return Verdict(isinstance(error, _WORTH_ANOTHER_TRY), failure)
-    if isinstance(error, MissingObject):
-        log.error("the original is gone from staging", key=str(error))
-    else:
-        log.error("unexpected failure", exc_info=error)
-    failure = Failure(status=500, code=ServiceError.code(), message=ServiceError.message)
-    return Verdict(not isinstance(error, MissingObject), failure)
-
-
-def _backoff(tries: int) -> float:
-    return float(min(0.2 * 2 ** min(tries, 10), _LONGEST_WAIT))
+def _backoff(tries: int, longest: float = _LONGEST_WAIT) -> float:
+    return float(min(0.2 * 2 ** min(tries, 10), longest))
 
 
 async def _put_back(delivery: Delivery, seconds: float) -> None:

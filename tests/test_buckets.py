@@ -13,6 +13,7 @@ from sqlmodel import Session, col, func, select, update
 
 from gateway.bucket_fields import BucketChange, NewBucket
 from models.accounts import DEFAULT_BUCKET, find_bucket, open_account, primary_bucket
+from models.attempts import count_attempt
 from models.buckets import (
     LONGEST_BACKLOG,
     MOST_BUCKETS,
@@ -44,7 +45,6 @@ from models.keeping import Made
 from models.library import find_image, list_images
 from models.orders import (
     accept_order,
-    count_attempt,
     fail_order,
     finish_order,
     open_work,

@@ -109,7 +109,7 @@ async def test_a_message_that_is_held_is_not_delivered_to_anybody_else(nats: Nat
         await bus.publish(SUBJECT, b"data", "id-1")
         async with working(bus) as following:
             delivery = await following(5)
-            async with delivery.held():
+            async with delivery.held(60):
                 assert await quiet(other, 2)
             await delivery.done()
 

@@ -9,13 +9,13 @@ import pytest
 from sqlmodel import Session, col, func, select, update
 
 from models import ledger
+from models.attempts import count_attempt
 from models.database import Database
 from models.errors import OutOfCredits, OutOfStorage
 from models.events import Failure, OrderAccepted, OrderFinished, order_subject, outcome_subject
 from models.ledger import Amount
 from models.orders import (
     accept_order,
-    count_attempt,
     fail_order,
     find_order,
     finish_order,

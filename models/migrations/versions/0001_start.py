@@ -122,6 +122,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("ledger", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ledger_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(
+            "ix_ledger_reserved",
+            ["created_at"],
+            unique=False,
+            postgresql_where=sa.text("kind = 'reserve'"),
+            sqlite_where=sa.text("kind = 'reserve'"),
+        )
 
     op.create_table(
         "replay",
@@ -179,10 +186,12 @@ def upgrade() -> None:
         sa.Column("cost_free", sa.Integer(), nullable=False),
         sa.Column("cost_paid", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("begun", sa.Integer(), nullable=False),
         sa.Column("failure", sa.Text(), nullable=True),
         sa.Column("request_id", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("parked_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["account.id"], name=op.f("fk_orders_account_id_account")
         ),
@@ -199,6 +208,13 @@ def upgrade() -> None:
             unique=False,
             postgresql_where=sa.text("state = 'pending'"),
             sqlite_where=sa.text("state = 'pending'"),
+        )
+        batch_op.create_index(
+            "ix_orders_parked",
+            ["parked_at"],
+            unique=False,
+            postgresql_where=sa.text("parked_at IS NOT NULL"),
+            sqlite_where=sa.text("parked_at IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_orders_waiting",
@@ -334,6 +350,11 @@ def downgrade() -> None:
             sqlite_where=sa.text("state = 'pending'"),
         )
         batch_op.drop_index(
+            "ix_orders_parked",
+            postgresql_where=sa.text("parked_at IS NOT NULL"),
+            sqlite_where=sa.text("parked_at IS NOT NULL"),
+        )
+        batch_op.drop_index(
             "ix_orders_pending",
             postgresql_where=sa.text("state = 'pending'"),
             sqlite_where=sa.text("state = 'pending'"),
@@ -350,6 +371,11 @@ def downgrade() -> None:
 
     op.drop_table("replay")
     with op.batch_alter_table("ledger", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_ledger_reserved",
+            postgresql_where=sa.text("kind = 'reserve'"),
+            sqlite_where=sa.text("kind = 'reserve'"),
+        )
         batch_op.drop_index(batch_op.f("ix_ledger_account_id"))
 
     op.drop_table("ledger")
