@@ -126,6 +126,18 @@ class MissingPermission(Forbidden):
         super().__init__(f"This API key lacks the permission '{permission}'.")
 
 
+class NotSigned(Forbidden):
+    """The bucket converts what is signed, and this is not."""
+
+    message = "This address needs a signature."
+
+
+class WrongSignature(Forbidden):
+    """The signature is of something else, or by a key that is not the account's any more."""
+
+    message = "The signature does not fit this address."
+
+
 class NotFound(ServiceError):
     """No such thing, or not yours."""
 
@@ -170,6 +182,12 @@ class Gone(ServiceError):
 
     status = 410
     message = "This was deleted."
+
+
+class Expired(Gone):
+    """A signed address whose time is over."""
+
+    message = "The signature of this address has expired."
 
 
 class MethodNotAllowed(ServiceError):

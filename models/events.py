@@ -101,8 +101,16 @@ class Purged(Wire, frozen=True, tag="purged"):
     keys: list[str]
 
 
+class PolicyChanged(Wire, frozen=True, tag="policy-changed"):
+    """Who may convert this account's images, or how, is different from now on."""
+
+    account: str
+
+
 Work = OrderAccepted | ImageDeleted | ObjectsDropped | BucketDeleted
-Event = Work | OrderFinished | OrderDied | Purged
+News = Purged | PolicyChanged
+"""What every edge must hear."""
+Event = Work | OrderFinished | OrderDied | News
 
 
 def order_subject(order_id: str) -> str:

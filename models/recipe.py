@@ -19,6 +19,7 @@ __all__ = [
     "Ico",
     "Jpeg",
     "Kernel",
+    "Orientation",
     "Output",
     "Padding",
     "Png",
@@ -48,7 +49,8 @@ Position = Literal[
 Kernel = Literal[
     "nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3", "mks2013", "mks2021"
 ]
-
+Orientation = Literal[1, 2, 3, 4, 5, 6, 7, 8]
+"""How a picture is turned and mirrored, in EXIF's numbers: 1 is not at all."""
 
 LARGEST_ICON: Final = 256
 _PLACED: Final = ("cover", "contain")
@@ -84,10 +86,16 @@ class Resize(Wire, frozen=True):
 
 
 class Recipe(Wire, frozen=True):
-    """One variant: cut to `ratio` (width / height) if given, resized, written as `output`."""
+    """One variant: turned, cut to `ratio` (width / height) if given, resized, written as `output`.
 
+    `blur` and `sharpen` are sigmas in pixels of the result; 0 is none.
+    """
+
+    orientation: Orientation = 1
     resize: Resize = Resize()
     ratio: float | None = None
+    blur: float = 0.0
+    sharpen: float = 0.0
     output: Output = Webp()
 
 
@@ -107,9 +115,9 @@ def settle(recipe: Recipe) -> Recipe:
     Recipes that settle to the same value make the same bytes from the same original.
     """
     resize = _icon_resize(recipe) if isinstance(recipe.output, Ico) else recipe.resize
-    return Recipe(
+    return msgspec.structs.replace(
+        recipe,
         resize=_settle_resize(resize, recipe.ratio),
-        ratio=recipe.ratio,
         output=settle_output(recipe.output),
     )
 

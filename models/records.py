@@ -79,7 +79,8 @@ class Bucket(Record, table=True):
 
     One with an `endpoint` is the customer's own S3; its `credentials` are sealed. `image_count`
     counts the ready images: a list of a million must not count them for every page. A deleted one
-    stays as a row for the orders that name it.
+    stays as a row for the orders that name it. `conversion` says who may convert at the edge
+    without a signature: nobody ("signed"), who keeps to `sizes` ("sizes"), or anybody ("open").
     """
 
     __table_args__ = (
@@ -113,9 +114,34 @@ class Bucket(Record, table=True):
     prefix: str = ""
     public_url: str | None = None
     credentials: str | None = None
+    conversion: str = "signed"
+    sizes: list[str] = Field(default_factory=list, sa_type=Json(list[str]))
+    keep_originals: bool = False
+    mezzanine: bool = True
     created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
     deleted_at: datetime | None = Field(default=None, sa_type=UtcTime)
     objects_go: bool = False
+
+
+class Preset(Record, table=True):
+    """A named conversion: the edge's parameters under a name of the account's own."""
+
+    account_id: str = Field(foreign_key="account.id", primary_key=True)
+    name: str = Field(primary_key=True)
+    parameters: str
+    updated_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+
+
+class UrlKey(Record, table=True):
+    """A key that signs addresses of the edge; its secret is sealed."""
+
+    __tablename__ = "url_key"
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    name: str
+    sealed: str
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
 
 
 class Order(Record, table=True):

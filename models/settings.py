@@ -114,6 +114,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Those of them that make pixels: uploads, updates, generations and conversions."""
     rate_limit_strangers: RateLimit = "60/minute"
     """Wrong API keys from one address."""
+    rate_limit_renders: RateLimit = "200/second"
+    """Renders that one edge makes for one account; what it has already is not counted."""
     rate_limit_store: Annotated[str, Meta(pattern=r"^((redis|rediss|valkey|valkeys)://.+)?$")] = ""
     """redis://..., when several gateways count together; empty counts in each process alone."""
     drain_seconds: Seconds = 8

@@ -8,7 +8,7 @@ import math
 import sys
 from typing import Final, NamedTuple
 
-from models.recipe import Position, Resize
+from models.recipe import Orientation, Position, Resize
 
 # Where the picture's leftover goes on each axis: 0 start, 1 middle, 2 end.
 _ANCHORS: Final[dict[Position, tuple[int, int]]] = {
@@ -25,6 +25,18 @@ _ANCHORS: Final[dict[Position, tuple[int, int]]] = {
     "attention": (1, 1),
 }
 _START, _MIDDLE = 0, 1
+# EXIF's orientations: degrees clockwise, then whether left and right are exchanged.
+_TURNS: Final[dict[Orientation, tuple[int, bool]]] = {
+    1: (0, False),
+    2: (0, True),
+    3: (180, False),
+    4: (180, True),
+    5: (90, True),
+    6: (90, False),
+    7: (270, True),
+    8: (270, False),
+}
+_ORIENTATIONS: Final = {turn: orientation for orientation, turn in _TURNS.items()}
 
 
 class Size(NamedTuple):
@@ -57,6 +69,14 @@ class Shrink(NamedTuple):
 
 _UNBOUNDED: Final = Size(sys.maxsize, sys.maxsize)
 UNTOUCHED: Final = Shrink(1.0, 1.0)
+
+
+def oriented(first: Orientation, then: Orientation) -> Orientation:
+    """One orientation and then another, as one."""
+    before, flipped = _TURNS[first]
+    degrees, mirrored = _TURNS[then]
+    turn = before - degrees if flipped else before + degrees
+    return _ORIENTATIONS[turn % 360, flipped != mirrored]
 
 
 def turned(resize: Resize, *, turn: bool) -> tuple[int | None, int | None]:

@@ -79,6 +79,10 @@ def upgrade() -> None:
         sa.Column("prefix", sa.String(), nullable=False),
         sa.Column("public_url", sa.String(), nullable=True),
         sa.Column("credentials", sa.String(), nullable=True),
+        sa.Column("conversion", sa.String(), nullable=False),
+        sa.Column("sizes", sa.Text(), nullable=False),
+        sa.Column("keep_originals", sa.Boolean(), nullable=False),
+        sa.Column("mezzanine", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("objects_go", sa.Boolean(), nullable=False),
@@ -103,6 +107,32 @@ def upgrade() -> None:
             postgresql_where=sa.text("is_primary"),
             sqlite_where=sa.text("is_primary"),
         )
+
+    op.create_table(
+        "preset",
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("parameters", sa.String(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_preset_account_id_account")
+        ),
+        sa.PrimaryKeyConstraint("account_id", "name", name=op.f("pk_preset")),
+    )
+    op.create_table(
+        "url_key",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("sealed", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_url_key_account_id_account")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_url_key")),
+    )
+    with op.batch_alter_table("url_key", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_url_key_account_id"), ["account_id"], unique=False)
 
     op.create_table(
         "ledger",
@@ -379,6 +409,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_ledger_account_id"))
 
     op.drop_table("ledger")
+    with op.batch_alter_table("url_key", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_url_key_account_id"))
+
+    op.drop_table("url_key")
+    op.drop_table("preset")
     with op.batch_alter_table("bucket", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_bucket_primary",

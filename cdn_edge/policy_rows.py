@@ -1,0 +1,73 @@
+"""Policies as the database has them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from cdn_edge.grammar import SHAPING, Pairs, read_pairs
+from cdn_edge.policies import Look
+from cdn_edge.policy import Mode, Policy
+from cdn_edge.sizes import read_box
+from models.database import Database
+from models.errors import BadRequest
+from models.policies import PolicyRows, policy_rows
+from models.records import Preset, UrlKey
+from models.vault import Unsealable, unseal
+
+log = logging.getLogger(__name__)
+
+
+def policy_looker(database: Database, secret: str) -> Look:
+    """Looks the policy of a bucket up by its public id."""
+
+    async def look(public_id: str) -> Policy | None:
+        rows = await database.read(policy_rows, public_id)
+        return _policy(rows, secret) if rows else None
+
+    return look
+
+
+def url_key_place(key_id: str) -> str:
+    """Where a URL key's secret is sealed: it opens nowhere else."""
+    return f"url-key {key_id}"
+
+
+def secret_of(key: UrlKey, secret: str) -> str:
+    """The secret of a URL key, opened. Raises Unsealable."""
+    return unseal(secret, key.sealed, url_key_place(key.id)).decode()
+
+
+def _policy(rows: PolicyRows, secret: str) -> Policy:
+    bucket = rows.bucket
+    mode: Mode = bucket.conversion  # type: ignore[assignment]  # the gateway writes nothing else
+    boxes = (read_box(text) for text in bucket.sizes)
+    return Policy(
+        account=bucket.account_id,
+        bucket_id=bucket.id,
+        mode=mode,
+        sizes=tuple(box for box in boxes if box),
+        presets=_presets(rows.presets),
+        keys=_keys(rows.keys, secret),
+        keep_originals=bucket.keep_originals,
+        mezzanine=bucket.mezzanine,
+    )
+
+
+def _presets(rows: Sequence[Preset]) -> Mapping[str, Pairs]:
+    """What cannot be read any more is as if it were not there: its addresses answer 404."""
+    presets = {}
+    for row in rows:
+        try:
+            presets[row.name] = read_pairs(row.parameters, SHAPING)
+        except BadRequest:
+            log.exception("the preset %r cannot be read", row.name)
+    return presets
+
+
+def _keys(rows: Sequence[UrlKey], secret: str) -> Mapping[str, str]:
+    keys = {}
+    for row in rows:
+        try:
+            keys[row.id] = secret_of(row, secret)
+        except Unsealable:
+            log.error("the URL key %s is sealed with another CALOTYPE_SECRET", row.id)  # noqa: TRY400 the trace tells nothing
+    return keys
