@@ -33,7 +33,7 @@ from models.recipe import (
     thumbnails,
 )
 
-PINNED = "cfa9627d185e0bf50da8c7aa9a093a9b1be27a3bc2b41634215c29109c085fdd"
+PINNED = "9a42252e9d7ee9edae3244e344eb353c7ea97478e5168f3b1ac26030e0796f1b"
 MAYBE = st.none() | st.booleans()
 CHANNELS = st.floats(0, 255)
 COLOURS = st.builds(Colour, red=CHANNELS, green=CHANNELS, blue=CHANNELS, alpha=st.integers(0, 255))
