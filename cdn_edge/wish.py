@@ -1,6 +1,8 @@
 """Wishes: what one request may have, and the recipe that makes it from a source."""
 
+import string
 from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -17,6 +19,8 @@ Reads = Literal["avif", "webp", "plain"]
 SAVING: Final = {"jpeg": 60, "webp": 60, "avif": 40}
 """Qualities for who wants to save data, and the formats that have one."""
 _OPAQUE: Final = 255
+_ENDINGS: Final = {"jpg": (".jpg", ".jpeg"), "jpeg": (".jpg", ".jpeg")}
+_PLAIN_SIGNS: Final = frozenset(string.ascii_letters + string.digits + " ._-()")
 _UNWRITTEN: Final[Format] = "webp"
 """What becomes of a source in a format that we only read."""
 
@@ -46,6 +50,17 @@ class Wish(Wire, frozen=True):
     def key(self) -> str:
         """The name of its bytes beside the object's path: what makes the same bytes shares it."""
         return f"{write_wanted(self.wanted)};{self.reads or ''};{'saving' if self.saving else ''}"
+
+
+def disposition(name: str, extension: str) -> str:
+    """The Content-Disposition of a download: a plain name, and the true one as RFC 8187 has it."""
+    full = (
+        name
+        if name.lower().endswith(_ENDINGS.get(extension, f".{extension}"))
+        else f"{name}.{extension}"
+    )
+    plain = "".join(sign if sign in _PLAIN_SIGNS else "_" for sign in full)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(full, safe='')}"
 
 
 class Source(NamedTuple):

@@ -9,12 +9,12 @@ import pyvips
 
 from models.outputs import Ico, Output
 from models.recipe import Recipe, settle
+from pipeline import geometry
 from pipeline.engine_develop import decode, place
 from pipeline.engine_encode import format_of, icon_sides, mount, save
 from pipeline.engine_errors import reading, writing
 from pipeline.engine_expose import Exposure, expose
 from pipeline.engine_load import Load, number, open_original
-from pipeline.engine_place import is_turned
 from pipeline.geometry import Size
 from pipeline.prints import CONTENT_TYPES, EXTENSIONS, Canvas, Picture, Print, Probe
 from pipeline.shelf import Shelf
@@ -49,7 +49,7 @@ def probe(source: Path) -> Probe:
     original = open_original(source)
     header = original.header
     width, height = header.width, header.height
-    if is_turned(original.orientation):
+    if geometry.is_turned(original.orientation):
         width, height = height, width
     return Probe(
         format=original.format,

@@ -5,6 +5,7 @@ import pyvips
 from pipeline import geometry
 from pipeline.engine_colour import flatten, to_srgb, to_working_space
 from pipeline.engine_expose import Exposure, shrink_of
+from pipeline.engine_filter import blur, sharpen
 from pipeline.engine_load import Load, Original, check_size, load, number
 from pipeline.engine_place import Strip, crop, fit, held, pad, scale, upright
 from pipeline.prints import Canvas, Picture
@@ -23,7 +24,8 @@ def place(exposure: Exposure, image: pyvips.Image) -> Picture:
     strip = Strip(image, exposure.frames)
     shrink = shrink_of(exposure, strip.size)
     shrink = geometry.frame_shrink(strip.size.height, strip.frames, shrink)
-    if image.hasalpha() and shrink != geometry.UNTOUCHED:
+    mixes = shrink != geometry.UNTOUCHED or exposure.blur or exposure.sharpen
+    if image.hasalpha() and mixes:
         # Back to integers at once: staying in float gives other pixels than sharp's.
         clear = Strip(image.premultiply().cast(image.format), strip.frames)
         placed = _composed(exposure, clear, shrink, premultiplied=True)
@@ -34,7 +36,7 @@ def place(exposure: Exposure, image: pyvips.Image) -> Picture:
 def _composed(
     exposure: Exposure, strip: Strip, shrink: geometry.Shrink, *, premultiplied: bool
 ) -> pyvips.Image:
-    """Scaled, upright, cut to the ratio, fitted and padded."""
+    """Scaled, upright, cut to the ratio, fitted, padded and filtered."""
     resize = exposure.resize
     cut = geometry.cut_size(strip.size, exposure.ratio, turn=exposure.turn)
     strip = upright(scale(strip, shrink, resize.kernel), exposure.orientation)
@@ -42,7 +44,8 @@ def _composed(
         wanted = geometry.scaled_cut(cut, shrink, strip.size, turn=exposure.turn)
         strip = crop(strip, wanted, resize.position, premultiplied=premultiplied)
     strip = fit(strip, resize, premultiplied=premultiplied)
-    return pad(strip, resize, premultiplied=premultiplied).image
+    strip = pad(strip, resize, premultiplied=premultiplied)
+    return sharpen(blur(strip, exposure.blur), exposure.sharpen).image
 
 
 def _fixed(exposure: Exposure, placed: pyvips.Image) -> Picture:

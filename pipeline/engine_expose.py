@@ -7,10 +7,9 @@ import msgspec
 from models.colour import Colour
 from models.errors import ImageTooLarge
 from models.outputs import Gif, Webp
-from models.recipe import Recipe, Resize
+from models.recipe import Orientation, Recipe, Resize
 from pipeline import geometry
 from pipeline.engine_load import MOST_PIXELS, Load, Original
-from pipeline.engine_place import is_turned
 from pipeline.geometry import Shrink, Size
 
 _LONGEST: Final = 1_000_000  # pixels a side on the way; libvips' interpolators give up beyond
@@ -21,15 +20,17 @@ class Exposure(msgspec.Struct, frozen=True):
 
     load: Load
     frames: int
-    orientation: int  # EXIF: the pixels are turned after they are scaled
+    orientation: Orientation  # the pixels are turned after they are scaled
     resize: Resize
     ratio: float | None
+    blur: float
+    sharpen: float
     background: Colour | None  # to flatten on before scaling, as sharp does
 
     @property
     def turn(self) -> bool:
         """Whether width and height change places on the way."""
-        return is_turned(self.orientation)
+        return geometry.is_turned(self.orientation)
 
 
 def expose(original: Original, settled: Recipe) -> Exposure:
@@ -40,9 +41,11 @@ def expose(original: Original, settled: Recipe) -> Exposure:
     exposure = Exposure(
         load=Load(animated=animated),
         frames=original.frames if animated else 1,
-        orientation=original.orientation,
+        orientation=geometry.oriented(original.orientation, settled.orientation),
         resize=settled.resize,
         ratio=settled.ratio,
+        blur=settled.blur,
+        sharpen=settled.sharpen,
         background=settled.output.background if clear else None,
     )
     size = Size(original.header.width, original.header.height)

@@ -9,8 +9,10 @@ import pi_heif
 import pyvips
 
 from models.errors import DamagedImage, EmptyFile, ImageTooLarge, NotAnImage, Unprocessable
+from models.recipe import Orientation
 from pipeline import gifs, sniff
 from pipeline.engine_errors import reading
+from pipeline.geometry import TURNS
 from pipeline.prints import InputFormat
 
 MOST_PIXELS: Final = 0x3FFF * 0x3FFF  # sharp's limit, all frames together
@@ -54,10 +56,10 @@ class Original:
         return number(self.header, "n-pages", 1) if self.format in _ANIMATED else 1
 
     @property
-    def orientation(self) -> int:
+    def orientation(self) -> Orientation:
         """The EXIF orientation, 1 to 8. A HEIC is upright already when it reaches us."""
         value = number(self.header, "orientation", 1)
-        return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF defines eight
+        return next((known for known in TURNS if known == value), 1)
 
 
 def open_original(path: Path) -> Original:

@@ -7,14 +7,12 @@ from typing import Final
 import pyvips
 
 from models.colour import Colour
-from models.recipe import Position, Resize
+from models.recipe import Orientation, Position, Resize
 from pipeline import geometry
 from pipeline.engine_colour import with_background
 from pipeline.engine_load import check_size
 from pipeline.geometry import Size
 
-_TURNS: Final = {3: "d180", 4: "d180", 5: "d90", 6: "d90", 7: "d270", 8: "d270"}
-_MIRRORED: Final = (2, 4, 5, 7)
 _STRATEGIES: Final[tuple[Position, ...]] = ("entropy", "attention")
 
 
@@ -31,11 +29,6 @@ class Strip:
         return Size(self.image.width, self.image.height // self.frames)
 
 
-def is_turned(orientation: int) -> bool:
-    """Whether this EXIF orientation exchanges width and height."""
-    return _TURNS.get(orientation) in ("d90", "d270")
-
-
 def held(image: pyvips.Image) -> pyvips.Image:
     """The image in memory, for steps that read it in another order than it is decoded."""
     check_size(image)
@@ -50,13 +43,13 @@ def scale(strip: Strip, shrink: geometry.Shrink, kernel: str) -> Strip:
     return replace(strip, image=image)
 
 
-def upright(strip: Strip, orientation: int) -> Strip:
-    """As the EXIF orientation asks."""
-    turn = _TURNS.get(orientation)
-    if turn:
+def upright(strip: Strip, orientation: Orientation) -> Strip:
+    """As the orientation asks."""
+    degrees, mirrored = geometry.TURNS[orientation]
+    if degrees:
         whole = replace(strip, image=held(strip.image))
-        strip = _each_frame(whole, lambda frame: frame.rot(turn))
-    if orientation in _MIRRORED:
+        strip = each_frame(whole, lambda frame: frame.rot(f"d{degrees}"))
+    if mirrored:
         strip = replace(strip, image=strip.image.fliphor())
     return strip
 
@@ -72,13 +65,13 @@ def crop(strip: Strip, wanted: Size, position: Position, *, premultiplied: bool)
         box = _interesting(strip, box, position, premultiplied=premultiplied)
     if strip.frames > 1 and box.height == strip.size.height:
         return replace(strip, image=strip.image.crop(box.left, 0, box.width, strip.image.height))
-    return _each_frame(strip, lambda frame: frame.crop(*box))
+    return each_frame(strip, lambda frame: frame.crop(*box))
 
 
 def embed(strip: Strip, box: geometry.Box, colour: Colour, *, premultiplied: bool) -> Strip:
     """Onto a larger canvas of one colour."""
     image, background = with_background(strip.image, colour, premultiplied=premultiplied)
-    return _each_frame(
+    return each_frame(
         replace(strip, image=image),
         lambda frame: frame.embed(*box, extend="background", background=background),
     )
@@ -118,7 +111,8 @@ def _interesting(
     return box._replace(left=-found.xoffset, top=-found.yoffset)
 
 
-def _each_frame(strip: Strip, change: Callable[[pyvips.Image], pyvips.Image]) -> Strip:
+def each_frame(strip: Strip, change: Callable[[pyvips.Image], pyvips.Image]) -> Strip:
+    """The strip with every frame changed by itself, so that none shows in its neighbour."""
     if strip.frames == 1:
         return replace(strip, image=change(strip.image))
     image = held(strip.image)

@@ -26,6 +26,8 @@ class Extent(NamedTuple):
 def extent(probe: Probe, settled: Recipe) -> Extent:
     """What `settled` makes of an original like this."""
     original = Size(probe.width, probe.height)
+    if geometry.is_turned(settled.orientation):
+        original = Size(probe.height, probe.width)
     cut = geometry.cut_size(original, settled.ratio)
     wanted = (settled.resize.width, settled.resize.height)
     shrink = geometry.resolve_shrink(*cut, wanted, settled.resize)

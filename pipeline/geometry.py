@@ -25,8 +25,7 @@ _ANCHORS: Final[dict[Position, tuple[int, int]]] = {
     "attention": (1, 1),
 }
 _START, _MIDDLE = 0, 1
-# EXIF's orientations: degrees clockwise, then whether left and right are exchanged.
-_TURNS: Final[dict[Orientation, tuple[int, bool]]] = {
+TURNS: Final[dict[Orientation, tuple[int, bool]]] = {
     1: (0, False),
     2: (0, True),
     3: (180, False),
@@ -36,7 +35,8 @@ _TURNS: Final[dict[Orientation, tuple[int, bool]]] = {
     7: (270, True),
     8: (270, False),
 }
-_ORIENTATIONS: Final = {turn: orientation for orientation, turn in _TURNS.items()}
+"""EXIF's orientations: degrees clockwise, and then whether left and right are exchanged."""
+_ORIENTATIONS: Final = {turn: orientation for orientation, turn in TURNS.items()}
 
 
 class Size(NamedTuple):
@@ -73,10 +73,15 @@ UNTOUCHED: Final = Shrink(1.0, 1.0)
 
 def oriented(first: Orientation, then: Orientation) -> Orientation:
     """One orientation and then another, as one."""
-    before, flipped = _TURNS[first]
-    degrees, mirrored = _TURNS[then]
+    before, flipped = TURNS[first]
+    degrees, mirrored = TURNS[then]
     turn = before - degrees if flipped else before + degrees
     return _ORIENTATIONS[turn % 360, flipped != mirrored]
+
+
+def is_turned(orientation: Orientation) -> bool:
+    """Whether this orientation exchanges width and height."""
+    return TURNS[orientation][0] in (90, 270)
 
 
 def turned(resize: Resize, *, turn: bool) -> tuple[int | None, int | None]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from models.recipe import Orientation
 from models.wire import Wire
 
 InputFormat = Literal["jpeg", "png", "webp", "gif", "avif", "tiff", "heic", "svg"]
@@ -44,7 +45,7 @@ class Probe(Wire, frozen=True):
     bits: int = 8
     alpha: bool = False
     interlaced: bool = False
-    orientation: int = 1
+    orientation: Orientation = 1
 
 
 class Canvas(Wire, frozen=True):
