@@ -54,11 +54,8 @@ class Wish(Wire, frozen=True):
 
 def disposition(name: str, extension: str) -> str:
     """The Content-Disposition of a download: a plain name, and the true one as RFC 8187 has it."""
-    full = (
-        name
-        if name.lower().endswith(_ENDINGS.get(extension, f".{extension}"))
-        else f"{name}.{extension}"
-    )
+    ends = _ENDINGS.get(extension, f".{extension}")
+    full = name if name.lower().endswith(ends) else f"{name}.{extension}"
     plain = "".join(sign if sign in _PLAIN_SIGNS else "_" for sign in full)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(full, safe='')}"
 
