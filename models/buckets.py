@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, literal_column
-from sqlmodel import Session, and_, col, delete, or_, select, update
+from sqlmodel import Session, and_, col, delete, func, or_, select, update
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.accounts import DEFAULT_BUCKET
@@ -19,8 +19,9 @@ from models.errors import (
     Unavailable,
 )
 from models.events import BucketDeleted, ObjectsDropped, Purged, deletion_subject, purge_subject
+from models.keeping import count_kept
 from models.outgoing import announce
-from models.records import Bucket, Gallery, GalleryImage, Image, Order, Variant
+from models.records import Bucket, Gallery, GalleryImage, Image, Master, Order, Variant
 from models.wire import Wire
 
 MOST_BUCKETS = 100
@@ -131,14 +132,15 @@ def _bury_all(session: Session, bucket: Bucket) -> None:
     galleries = select(Gallery.id).where(Gallery.bucket_id == bucket.id)
     session.exec(delete(GalleryImage).where(col(GalleryImage.gallery_id).in_(galleries)))
     session.exec(delete(Gallery).where(col(Gallery.bucket_id) == bucket.id))
+    ready = (
+        col(Image.account_id) == bucket.account_id,
+        col(Image.bucket_id) == bucket.id,
+        col(Image.state) == "ready",
+    )
+    kept = session.exec(select(func.sum(col(Image.kept_size))).where(*ready)).one()
+    count_kept(session, bucket.account_id, -int(kept or 0))
     session.exec(
-        update(Image)
-        .where(
-            col(Image.account_id) == bucket.account_id,
-            col(Image.bucket_id) == bucket.id,
-            col(Image.state) == "ready",
-        )
-        .values(state="deleted", gallery_count=0, updated_at=now())
+        update(Image).where(*ready).values(state="deleted", gallery_count=0, updated_at=now())
     )
 
 
@@ -258,6 +260,7 @@ def drop_images(session: Session, image_ids: Sequence[str]) -> None:
     """Remove the rows of tombstones whose objects are gone, or are to stay."""
     dead = select(Image.id).where(col(Image.id).in_(image_ids), Image.state == "deleted")
     session.exec(delete(Variant).where(col(Variant.image_id).in_(dead)))
+    session.exec(delete(Master).where(col(Master.image_id).in_(dead)))
     session.exec(delete(Image).where(col(Image.id).in_(dead)))
 
 

@@ -4,15 +4,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, delete, func, select, update
 
 from models.columns import now
 from models.errors import NotFound
 from models.events import ImageDeleted, deletion_subject
-from models.keeping import announce_purge, count_images, count_storage
+from models.keeping import announce_purge, count_images, count_kept, count_storage
 from models.library import Shelf, put_on_shelves
 from models.outgoing import announce
-from models.records import Bucket, GalleryImage, Image, Variant
+from models.records import Bucket, GalleryImage, Image, Master, Variant
 
 
 class Doomed(NamedTuple):
@@ -34,6 +34,7 @@ def bury_images(session: Session, account_id: str, image_ids: Sequence[str]) -> 
     """Make images of an account tombstones; how many of them were none yet."""
     doomed = _lock_ready(session, account_id, image_ids)
     if doomed:
+        count_kept(session, account_id, -_kept_size(session, doomed))
         _mark(session, [image.id for image in doomed])
         _tell_of_burial(session, doomed)
     return len(doomed)
@@ -45,6 +46,12 @@ def _lock_ready(session: Session, account_id: str, image_ids: Sequence[str]) -> 
     )
     locked = session.exec(ready.order_by(col(Image.id)).with_for_update())
     return [Doomed(*image) for image in locked]
+
+
+def _kept_size(session: Session, doomed: Sequence[Doomed]) -> int:
+    ids = [image.id for image in doomed]
+    kept = select(func.sum(col(Image.kept_size))).where(col(Image.id).in_(ids))
+    return int(session.exec(kept).one() or 0)
 
 
 def _mark(session: Session, image_ids: Sequence[str]) -> None:
@@ -90,4 +97,5 @@ def drop_image(session: Session, image_id: str) -> None:
     if find_tombstone(session, image_id) is None:
         return
     session.exec(delete(Variant).where(col(Variant.image_id) == image_id))
+    session.exec(delete(Master).where(col(Master.image_id) == image_id))
     session.exec(delete(Image).where(col(Image.id) == image_id))

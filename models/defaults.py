@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from models.colour import Colour
-from models.outputs import Avif, Gif, Ico, Jpeg, Output, Png, Webp
+from models.outputs import Avif, Gif, Ico, Jpeg, Mezzanine, Output, Png, Webp
 
 WHITE: Final = Colour(red=255.0, green=255.0, blue=255.0)
 
@@ -114,7 +114,7 @@ def settle(output: Output) -> Output:
             return _settle_avif(output)
         case Gif():
             return _filled(_rounded(output), GIF)
-        case Ico():
+        case Ico() | Mezzanine():
             return output
 
 

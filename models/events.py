@@ -58,11 +58,16 @@ class ImageDeleted(Wire, frozen=True, tag="image-deleted"):
 
 
 class ObjectsDropped(Wire, frozen=True, tag="objects-dropped"):
-    """Objects of a bucket that nothing refers to any more: they are to be deleted."""
+    """Objects of a bucket that nothing refers to any more: they are to be deleted.
+
+    `own_keys` and what is under `own_folders` are in our own storage, whose the bucket ever is.
+    """
 
     bucket_id: str
     storage_keys: list[str]
     image_id: str = ""
+    own_keys: tuple[str, ...] = ()
+    own_folders: tuple[str, ...] = ()
 
 
 class BucketDeleted(Wire, frozen=True, tag="bucket-deleted"):

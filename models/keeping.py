@@ -1,6 +1,7 @@
 """Keeping what an order made: the variants of new images, or new variants of an old one."""
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import msgspec
 from sqlmodel import Session, col, delete, select, update
@@ -10,7 +11,8 @@ from models.events import Change, ObjectsDropped, Purged, drop_subject, purge_su
 from models.failpoint import failpoint
 from models.galleries import put_in_galleries
 from models.outgoing import announce
-from models.records import Account, Bucket, Image, Order, Variant
+from models.places import derived_folder
+from models.records import Account, Bucket, Image, Master, Order, Variant
 from models.wire import Wire
 
 
@@ -30,36 +32,88 @@ class Made(Wire, frozen=True):
     counted: bool = True
 
 
-def keep_new(
-    session: Session, order: Order, images: Sequence[Image], made: Sequence[Sequence[Made]]
-) -> None:
+class Mastered(Wire, frozen=True):
+    """What derivatives of the image at this place of the order will start from; it is stored."""
+
+    image: int
+    kind: Literal["mezzanine", "original"]
+    storage_key: str
+    format: str
+    width: int
+    height: int
+    size: int
+    sha256: str
+
+
+class Results(Wire, frozen=True):
+    """All that an order made: the variants of each image, and their masters."""
+
+    made: Sequence[Sequence[Made]]
+    masters: Sequence[Mastered] = ()
+
+
+def keep_new(session: Session, order: Order, images: Sequence[Image], results: Results) -> None:
     """Make the pending images of an order ready. Several are named by number and size."""
-    for image, variants in zip(images, made, strict=True):
+    for image, variants in zip(images, results.made, strict=True):
         if len(images) > 1:
             first = _counted(variants)[0]
             image.name = f"{image.name} {image.position + 1}:[{first.width}x{first.height}]"
         _fill(session, order, image, variants)
         put_in_galleries(session, image.id, (order.change and order.change.galleries) or [])
     bucket = session.get_one(Bucket, order.bucket_id)
+    _keep_masters(session, images, results.masters)
     count_images(session, order.bucket_id, len(images))
     count_storage(session, bucket, sum(image.size for image in images))
+    count_kept(session, bucket.account_id, sum(image.kept_size for image in images))
 
 
-def replace_variants(session: Session, order: Order, image: Image, made: Sequence[Made]) -> None:
-    """Give an image new variants; the old ones' objects are dropped, and both are purged."""
+def replace_variants(session: Session, order: Order, image: Image, results: Results) -> None:
+    """Give an image new variants; the old ones' objects are dropped, and both are purged.
+
+    So are the masters and the derivatives of the old ones.
+    """
+    made = results.made[0]
     old = session.exec(select(Variant).where(Variant.image_id == image.id)).all()
     session.exec(delete(Variant).where(col(Variant.image_id) == image.id))
+    masters = _take_masters(session, image.id)
     bucket = session.get_one(Bucket, image.bucket_id)
-    before = image.size
+    before, kept_before = image.size, image.kept_size
     _fill(session, order, image, made)
+    image.kept_size = 0
+    _keep_masters(session, [image], results.masters)
     count_storage(session, bucket, image.size - before)
+    count_kept(session, bucket.account_id, image.kept_size - kept_before)
     apply_change(session, image, order.change or Change())
     keys = {variant.object_key for variant in old} | {variant.object_key for variant in made}
     announce_purge(session, bucket, image.prefix, sorted(keys))
     dropped = {variant.storage_key for variant in old} - {variant.storage_key for variant in made}
-    event = ObjectsDropped(bucket_id=bucket.id, storage_keys=sorted(dropped), image_id=image.id)
+    hashes = {variant.sha256 for variant in old} - {variant.sha256 for variant in made}
+    event = ObjectsDropped(
+        bucket_id=bucket.id,
+        storage_keys=sorted(dropped),
+        image_id=image.id,
+        own_keys=tuple(masters),
+        own_folders=tuple(
+            derived_folder(bucket.public_id, image.id, old) for old in sorted(hashes)
+        ),
+    )
     announce(session, drop_subject(order.id), event)
     failpoint("U3.before_commit")
+
+
+def _keep_masters(session: Session, images: Sequence[Image], masters: Sequence[Mastered]) -> None:
+    for master in masters:
+        fields = msgspec.structs.asdict(master)
+        image = images[fields.pop("image")]
+        session.add(Master(image_id=image.id, **fields))
+        image.kept_size += master.size if master.kind == "original" else 0
+
+
+def _take_masters(session: Session, image_id: str) -> list[str]:
+    """Remove the rows of an image's masters; where their objects are."""
+    keys = session.exec(select(Master.storage_key).where(Master.image_id == image_id)).all()
+    session.exec(delete(Master).where(col(Master.image_id) == image_id))
+    return sorted(keys)
 
 
 def _fill(session: Session, order: Order, image: Image, made: Sequence[Made]) -> None:
@@ -95,11 +149,21 @@ def announce_purge(session: Session, bucket: Bucket, prefix: str, keys: Iterable
 def count_storage(session: Session, bucket: Bucket, size: int) -> None:
     """Count bytes of variants to the bucket's account; a customer's own storage is not counted."""
     if bucket.endpoint is None:
-        session.exec(
-            update(Account)
-            .where(col(Account.id) == bucket.account_id)
-            .values(storage_used=Account.storage_used + size)
-        )
+        _count(session, bucket.account_id, size)
+
+
+def count_kept(session: Session, account_id: str, size: int) -> None:
+    """Count bytes of kept originals to an account: they are in our storage whatever the bucket."""
+    if size:
+        _count(session, account_id, size)
+
+
+def _count(session: Session, account_id: str, size: int) -> None:
+    session.exec(
+        update(Account)
+        .where(col(Account.id) == account_id)
+        .values(storage_used=Account.storage_used + size)
+    )
 
 
 def count_images(session: Session, bucket_id: str, more: int) -> None:

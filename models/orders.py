@@ -21,7 +21,7 @@ from models.events import (
 )
 from models.failpoint import failpoint
 from models.galleries import check_galleries
-from models.keeping import Made, keep_new, replace_variants
+from models.keeping import Made, Mastered, Results, keep_new, replace_variants
 from models.outgoing import announce
 from models.recipe import Recipe
 from models.records import Account, Bucket, Image, Order, new_id
@@ -153,7 +153,11 @@ def images_of(session: Session, order: Order) -> list[Image]:
 
 
 def finish_order(
-    session: Session, order_id: str, original: Original, made: Sequence[Sequence[Made]]
+    session: Session,
+    order_id: str,
+    original: Original,
+    made: Sequence[Sequence[Made]],
+    masters: Sequence[Mastered] = (),
 ) -> bool:
     """Keep what was made, capture the credits, count the storage, tell who waits.
 
@@ -164,10 +168,11 @@ def finish_order(
     order = session.get_one(Order, order_id, populate_existing=True)
     order.original = original
     images = images_of(session, order)
+    results = Results(made=made, masters=masters)
     if order.image_id is None:
-        keep_new(session, order, images, made)
+        keep_new(session, order, images, results)
     else:
-        replace_variants(session, order, images[0], made[0])
+        replace_variants(session, order, images[0], results)
     ledger.capture(session, order.account_id, order_id)
     announce(session, outcome_subject(order_id), OrderFinished(order_id=order_id, state="done"))
     failpoint("W3.before_commit")

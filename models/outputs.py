@@ -94,4 +94,13 @@ class Ico(Wire, frozen=True, tag_field="format", tag="ico"):
     sizes: tuple[int, ...] | None = None
 
 
-Output = Jpeg | Png | Webp | Avif | Gif | Ico
+class Mezzanine(Wire, frozen=True, tag_field="format", tag="mezzanine"):
+    """A near-lossless working copy. The picture decides: JPEG for photos, else lossless WebP.
+
+    No request can ask for it.
+    """
+
+    background: Colour | None = None
+
+
+Output = Jpeg | Png | Webp | Avif | Gif | Ico | Mezzanine

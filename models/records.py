@@ -198,7 +198,10 @@ class Order(Record, table=True):
 
 
 class Image(Record, table=True):
-    """The variants of one requested size. `size` is what its variants count as storage."""
+    """The variants of one requested size.
+
+    `size` is what its variants count as storage, `kept_size` what its kept original does.
+    """
 
     __table_args__ = (
         Index("ix_image_list", "account_id", "bucket_id", "state", "created_at", "id"),
@@ -231,6 +234,7 @@ class Image(Record, table=True):
     description: str | None = None
     original: Original = Field(sa_type=Json(Original))
     size: int = Field(default=0, sa_type=BigInteger)
+    kept_size: int = Field(default=0, sa_type=BigInteger)
     created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
     updated_at: datetime = Field(default_factory=now, sa_type=UtcTime)
 
@@ -263,6 +267,26 @@ class Variant(Record, table=True):
     sha256: str
     counted: bool = True
     created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+
+
+class Master(Record, table=True):
+    """What derivatives of an image start from, beside its variants: never seen by the world.
+
+    Its `kind` is mezzanine (the near-lossless working copy) or original, where that is kept. It is
+    in our own storage, also for a customer's bucket.
+    """
+
+    __table_args__ = (UniqueConstraint("image_id", "kind"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    image_id: str = Field(foreign_key="image.id")
+    kind: str
+    storage_key: str
+    format: str
+    width: int
+    height: int
+    size: int = Field(sa_type=BigInteger)
+    sha256: str
 
 
 class Gallery(Record, table=True):

@@ -16,8 +16,8 @@ from models.errors import BucketFailed
 from models.events import ObjectsDropped
 from models.failpoint import failpoint
 from models.library import Shelf
+from models.places import image_folder
 from models.records import Bucket
-from pipeline.fulfil import image_folder
 from pipeline.stores import Stores
 
 log = structlog.get_logger("clearing")
@@ -49,16 +49,18 @@ async def bury(image_id: str, database: Database, stores: Stores) -> None:
 
 
 async def _erase(tomb: Shelf, stores: Stores) -> None:
-    if _stays(tomb.bucket):
-        return
-    await stores.of(tomb.bucket).delete([variant.storage_key for variant in tomb.variants])
-    if tomb.bucket.endpoint is None:  # and what a broken try left beside them
-        await stores.own.delete_under(image_folder(tomb.bucket, tomb.image.id))
+    # With us everything of an image, and what a broken try left beside it, is in one folder.
+    await stores.own.delete_under(image_folder(tomb.bucket.public_id, tomb.image.id))
+    if tomb.bucket.endpoint is not None and not _stays(tomb.bucket):
+        await stores.of(tomb.bucket).delete([variant.storage_key for variant in tomb.variants])
 
 
 async def drop(dropped: ObjectsDropped, database: Database, stores: Stores) -> None:
     """Delete objects that no row names any more. Raises BucketFailed when the storage fails."""
     bucket = await database.read(get_bucket, dropped.bucket_id)
+    await stores.own.delete(dropped.own_keys)
+    for folder in dropped.own_folders:
+        await stores.own.delete_under(folder)
     if not _stays(bucket):
         failpoint("U4.before_drop")
         await stores.of(bucket).delete(await database.read(unneeded_keys, bucket, dropped))
@@ -76,6 +78,8 @@ async def clear_bucket(bucket_id: str, database: Database, stores: Stores) -> No
             await database.run(forget_credentials, bucket_id)
             return
         ids = [image.id for image in images]
+        for image_id in ids:
+            await stores.own.delete_under(image_folder(bucket.public_id, image_id))
         if not await _emptied(bucket, await database.read(keys_of, ids), stores):
             return
         await database.run(drop_images, ids)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pi_heif
 import pyvips
 
-from models.outputs import Ico, Output
+from models.outputs import Ico, Mezzanine, Output
 from models.recipe import Recipe, settle
 from pipeline import geometry
 from pipeline.engine_develop import decode, place
+from pipeline.engine_drawing import near_lossless
 from pipeline.engine_encode import format_of, icon_sides, mount, save
 from pipeline.engine_errors import reading, writing
 from pipeline.engine_expose import Exposure, expose
@@ -75,6 +76,8 @@ def encode(picture: Picture, output: Output) -> Print:
     """Write a picture as a file. ImageTooLarge when the format cannot hold it."""
     canvas = picture.canvas
     frame = Size(canvas.width, canvas.frame_height)
+    if isinstance(output, Mezzanine):
+        output = near_lossless(mount(picture, output))
     with writing():
         data = save(mount(picture, output), output, frame)
     if isinstance(output, Ico):

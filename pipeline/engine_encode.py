@@ -9,7 +9,7 @@ import pyvips
 
 from models.defaults import settle
 from models.errors import ImageTooLarge
-from models.outputs import Avif, Chroma, Gif, Ico, Jpeg, Output, Png, Webp
+from models.outputs import Avif, Chroma, Gif, Ico, Jpeg, Mezzanine, Output, Png, Webp
 from pipeline import geometry
 from pipeline.engine_chroma import needs_full_chroma
 from pipeline.engine_colour import flatten
@@ -97,6 +97,8 @@ def save(image: pyvips.Image, output: Output, frame: Size) -> bytes:
             return bytes(image.gifsave_buffer(keep="none", **_parameters(settled, _GIF)))
         case Ico():
             return _icon(image, settled)
+        case Mezzanine():
+            raise TypeError("near_lossless() has decided already")
 
 
 def format_of(output: Output) -> str:

@@ -8,7 +8,7 @@ with 10, because libheif holds the planes, their conversion and the whole pictur
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from models.outputs import Avif, Gif, Jpeg, Output, Png, Webp
+from models.outputs import Avif, Gif, Jpeg, Mezzanine, Output, Png, Webp
 from models.recipe import Recipe
 from pipeline.extent import Extent, extent
 from pipeline.prints import Probe
@@ -101,7 +101,7 @@ def _encoder(output: Output, *, clear: bool) -> float:
     match output:
         case Avif():
             return _avif(output, clear=clear)
-        case Webp(lossless=True) | Webp(near_lossless=True):
+        case Webp(lossless=True) | Webp(near_lossless=True) | Mezzanine():
             return 34.0
         case Webp():
             return 37.0 if clear else 9.0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,24 +14,17 @@ from models.events import Original
 from models.failpoint import failpoint
 from models.keeping import Made
 from models.orders import finish_order
+from models.places import order_folder
 from models.recipe import Recipe, thumbnails
-from models.records import Bucket, Image, Order
+from models.records import Image, Order
 from models.words import word_for
+from pipeline.masters import Task, keep_masters, mezzanines
 from pipeline.order import Told
 from pipeline.prints import Probe
-from pipeline.storage import VARIANTS
 from pipeline.stores import Objects, Stores
 from pipeline.studio import StoredPrint, Studio
 
 THUMBS = ("thumb_small", "thumb_big")
-
-
-class Task(NamedTuple):
-    """An order with everything that belongs to it."""
-
-    order: Order
-    bucket: Bucket
-    images: list[Image]
 
 
 class Putting(NamedTuple):
@@ -54,16 +48,19 @@ async def fulfil(
     order = task.order
     place = stores.of(task.bucket)  # one that fails is known before anything is rendered
     async with stores.own.file(order.staging_key, studio.scratch) as source:
-        with await studio.render(source, list(_recipes(order.asked)), told) as prints:
-            puttings = list(_puttings(task, prints))
+        recipes = list(_recipes(order.asked))
+        with await studio.render(source, recipes, told, partial(mezzanines, task)) as prints:
+            puttings = list(_puttings(task, prints[: len(recipes)]))
+            masters = await keep_masters(task, prints, len(recipes), stores.own)
             failpoint("W2.rendered")
             await _store(place, puttings)
             failpoint("W2.stored")
             original = _seen(order.original, prints.probe)
     made = [[put.made for put in puttings if put.image == n] for n in range(len(order.asked))]
     try:
-        return await database.run(finish_order, order.id, original, made)
+        return await database.run(finish_order, order.id, original, made, masters)
     except NotFound:  # the image was deleted meanwhile: nobody else knows of these objects
+        await stores.own.delete([master.storage_key for master in masters])
         await place.delete([put.made.storage_key for put in puttings])
         raise
 
@@ -126,13 +123,8 @@ def _object_key(order: Order, image_id: str, suffix: str, extension: str) -> str
 def _storage_key(task: Task, image: Image, object_key: str) -> str:
     """With us a new place for each order; in a customer's bucket what its owner expects to see."""
     if task.bucket.endpoint is None:
-        return f"{image_folder(task.bucket, image.id)}/{task.order.id}/{object_key}"
+        return f"{order_folder(task.bucket.public_id, image.id, task.order.id)}/{object_key}"
     return f"{task.bucket.prefix}{image.prefix}{object_key}"
-
-
-def image_folder(bucket: Bucket, image_id: str) -> str:
-    """Where all objects of an image are, so that deleting it is deleting a folder."""
-    return f"{VARIANTS}/{bucket.public_id}/{image_id}"
 
 
 def _seen(original: Original, probe: Probe) -> Original:

@@ -27,6 +27,8 @@ class Order(NamedTuple):
     seconds: float
     told: Told | None = None
     """Called with how many of the prints asked for are made, and how many there will be."""
+    asked: int = 0
+    """The prints of the first so many positions are asked for; the others are our own wish."""
 
 
 async def carry_out(order: Order, crew: Crew) -> list[Printed]:
@@ -47,7 +49,7 @@ async def carry_out(order: Order, crew: Crew) -> list[Printed]:
 def _tell(order: Order, prints: Mapping[int, Printed]) -> None:
     if order.told is not None:
         parts = order.plan.parts
-        counts = [len(part.positions) for part in parts]
+        counts = [sum(at < order.asked for at in part.positions) for part in parts]
         done = sum(counts[number] for number in prints if number < len(parts))
         order.told(done, sum(counts))
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from models.outputs import Avif, Gif, Ico, Jpeg, Output, Png, Webp
+from models.outputs import Avif, Gif, Ico, Jpeg, Mezzanine, Output, Png, Webp
 from models.recipe import Recipe, settle
 from pipeline.extent import extent
 from pipeline.prints import Probe
@@ -58,5 +58,5 @@ def _effort(output: Output) -> float:
             return 90 if output.trellis_quantisation else 15
         case Gif():
             return 1600
-        case Ico():
+        case Ico() | Mezzanine():
             return 50

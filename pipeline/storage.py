@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from obstore.store import S3Credential  # there for type checkers only
 
 STAGING = "staging"
-VARIANTS = "variants"
 
 # Buffers of one streaming upload: S3 wants parts of 5 MiB, a local file is content with less.
 _LOCAL_BUFFER = 256 * 1024
@@ -95,6 +94,12 @@ class Storage:
         with _available():
             await obstore.put_async(self._store, key, data, attributes=told)
         failpoint("W2.before_sync")
+        await self._sync(key)
+
+    async def copy(self, source: str, key: str) -> None:
+        """Keep the bytes of one object under another key, too."""
+        with _typed(source):
+            await obstore.copy_async(self._store, source, key)
         await self._sync(key)
 
     @contextlib.asynccontextmanager

@@ -4,13 +4,13 @@ import math
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, overload
 
-from models.errors import Overloaded, RenderCrashed
+from models.errors import ImageTooLarge, Overloaded, RenderCrashed
 from models.recipe import Recipe, settle
 from models.wire import Wire
 from pipeline.admission import admit
@@ -26,6 +26,8 @@ from pipeline.scratch import Scratch, default_scratch
 
 _AT_ONCE = -math.inf  # a header is read in a millisecond: before everything else
 _LONGEST_RETRY = 30
+
+Also = Callable[[Probe], Sequence[Recipe]]
 
 
 class StoredPrint(Wire, frozen=True):
@@ -176,18 +178,28 @@ class Studio:
             return await self._probe(source)
 
     async def render(
-        self, source: Path, recipes: Sequence[Recipe], told: Told | None = None
+        self,
+        source: Path,
+        recipes: Sequence[Recipe],
+        told: Told | None = None,
+        also: Also = lambda _: (),
     ) -> Prints:
         """Every recipe's print, in their order. `told` hears how many are made, of how many.
 
+        What `also` wants when it knows the original comes after them, if it is within the limits.
         Typed errors, and nothing is left behind by them. Who stops waiting stops the work.
         """
         with self._entered():
             probe = await self._probe(source)
             memory = admit(probe, [settle(recipe) for recipe in recipes], self.limits)
+            wanted = list(recipes)
+            with suppress(ImageTooLarge):
+                more = [*wanted, *also(probe)]
+                memory = admit(probe, [settle(recipe) for recipe in more], self.limits)
+                wanted = more
             async with self._budget.loan(memory.order):
-                todo = plan(probe, recipes, self._crew.free)
-                return await self._carry_out(todo, source, probe, told)
+                todo = plan(probe, wanted, self._crew.free)
+                return await self._carry_out(todo, source, probe, told, len(recipes))
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
@@ -215,9 +227,11 @@ class Studio:
                 return reply.probe
         raise RenderCrashed
 
-    async def _carry_out(self, todo: Plan, source: Path, probe: Probe, told: Told | None) -> Prints:
+    async def _carry_out(
+        self, todo: Plan, source: Path, probe: Probe, told: Told | None, asked: int
+    ) -> Prints:
         folder = self._scratch.folder()
-        order = Order(todo, source, folder, self.limits.seconds, told)
+        order = Order(todo, source, folder, self.limits.seconds, told, asked)
         try:
             made = await carry_out(order, self._crew)
         except BaseException:

@@ -26,7 +26,8 @@ from models.orders import fail_order
 from models.records import Order
 from pipeline.bus import Bus, Delivery
 from pipeline.clearing import PATIENCE, bury, clear_bucket, drop
-from pipeline.fulfil import Task, fulfil
+from pipeline.fulfil import fulfil
+from pipeline.masters import Task
 from pipeline.order import Told
 from pipeline.stores import Stores
 from pipeline.studio import Studio

@@ -268,6 +268,7 @@ def upgrade() -> None:
         sa.Column("description", sa.String(), nullable=True),
         sa.Column("original", sa.Text(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("kept_size", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -348,10 +349,26 @@ def upgrade() -> None:
             "image_id", "id_suffix", "format", name=op.f("uq_variant_image_id_id_suffix_format")
         ),
     )
+    op.create_table(
+        "master",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("image_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("storage_key", sa.String(), nullable=False),
+        sa.Column("format", sa.String(), nullable=False),
+        sa.Column("width", sa.Integer(), nullable=False),
+        sa.Column("height", sa.Integer(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["image_id"], ["image.id"], name=op.f("fk_master_image_id_image")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_master")),
+        sa.UniqueConstraint("image_id", "kind", name=op.f("uq_master_image_id_kind")),
+    )
 
 
 def downgrade() -> None:
 
+    op.drop_table("master")
     op.drop_table("variant")
     with op.batch_alter_table("gallery_image", schema=None) as batch_op:
         batch_op.drop_index("ix_gallery_image_order")

@@ -1,0 +1,164 @@
+"""The mezzanine and the kept original: made with the image, gone with it, seen by nobody."""
+
+import hashlib
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+from sqlmodel import Session, select
+
+from models.burial import bury_image
+from models.outputs import Mezzanine
+from models.recipe import Jpeg, Padding, Recipe, Resize, Webp
+from models.records import Account, Bucket, Master
+from pipeline import geometry
+from pipeline.engine import encode, prepare
+from pipeline.engine_develop import Picture
+from pipeline.extent import extent
+from pipeline.geometry import Size
+from pipeline.mezzanine import LONGEST, mezzanine_of
+from pipeline.prints import Canvas, Probe
+from tests.pictures import animated_gif, jpeg, png
+from tests.test_worker import Shop, ended, order, shelves_by, shop, until_empty
+
+__all__ = ["shop"]
+
+SIDES = st.integers(1, 6000)
+
+
+def probe(width: int, height: int, frames: int = 1) -> Probe:
+    return Probe(
+        format="jpeg",
+        content_type="image/jpeg",
+        extension="jpg",
+        width=width,
+        height=height,
+        frames=frames,
+    )
+
+
+@given(
+    SIDES,
+    SIDES,
+    st.builds(
+        Resize,
+        width=st.none() | SIDES,
+        height=st.none() | SIDES,
+        fit=st.sampled_from(["cover", "contain", "fill", "inside", "outside"]),
+        without_enlargement=st.booleans(),
+    ),
+    st.none() | st.floats(0.3, 3),
+)
+def test_a_mezzanine_has_the_framing_of_its_image_and_at_most_2048_pixels(
+    width: int, height: int, resize: Resize, ratio: float | None
+) -> None:
+    asked = Recipe(resize=resize, ratio=ratio, output=Webp())
+    made = mezzanine_of(probe(width, height), asked)
+    own = extent(probe(width, height), asked).final
+    if made is None:
+        assert max(own) > LONGEST
+        return
+    size = geometry.outcome(Size(width, height), made.resize, made.ratio)
+    assert max(size) <= LONGEST
+    if max(own) <= LONGEST:
+        assert size == own
+        return
+    factor = LONGEST / max(own)
+    assert abs(size.width - own.width * factor) <= 1
+    assert abs(size.height - own.height * factor) <= 1
+
+
+def test_an_animation_and_a_large_canvas_have_no_mezzanine() -> None:
+    assert mezzanine_of(probe(300, 300, frames=2), Recipe()) is None
+    padded = Recipe(resize=Resize(width=3000, padding=Padding(px=9, py=9)))
+    assert mezzanine_of(probe(4000, 3000), padded) is None
+    assert mezzanine_of(probe(400, 300), Recipe(resize=Resize(width=100))) is not None
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (jpeg(320, 200), "jpeg"),
+        (png(320, 200), "jpeg"),
+        (png(320, 200, mode="RGBA"), "webp"),
+    ],
+)
+def test_a_photo_is_kept_as_jpeg_and_what_has_alpha_as_webp(data: bytes, kind: str) -> None:
+    assert made_of(data) == kind
+
+
+def test_a_drawing_is_kept_without_loss() -> None:
+    flat = Pillow.new("RGB", (200, 100), (250, 250, 250))
+    flat.paste((10, 20, 200), (20, 20, 90, 80))
+    held = io.BytesIO()
+    flat.save(held, "PNG")
+    assert made_of(held.getvalue()) == "webp"
+
+
+def made_of(data: bytes) -> str:
+    prepare()
+    picture = Pillow.open(io.BytesIO(data))
+    canvas = Canvas(width=picture.width, height=picture.height, bands=len(picture.getbands()))
+    return encode(Picture(canvas, picture.tobytes()), Mezzanine()).format
+
+
+def masters(session: Session) -> list[Master]:
+    return list(session.exec(select(Master).order_by(Master.kind)))
+
+
+def set_bucket(session: Session, bucket_id: str, **fields: bool) -> None:
+    bucket = session.get_one(Bucket, bucket_id)
+    for name, value in fields.items():
+        setattr(bucket, name, value)
+
+
+def storage_used(session: Session, account_id: str) -> int:
+    return session.get_one(Account, account_id).storage_used
+
+
+async def test_every_image_gets_a_mezzanine_that_nobody_sees_or_pays(shop: Shop) -> None:
+    order_id = await order(shop, jpeg(320, 200))
+    assert (await ended(shop, order_id)).state == "done"
+    found = await shop.database.read(masters)
+    assert sorted((one.kind, one.width, one.height) for one in found) == [
+        ("mezzanine", 60, 60),
+        ("mezzanine", 100, 63),
+    ]
+    for one in found:
+        data = await shop.storage.get(one.storage_key)
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (one.size, one.sha256)
+    shelves = await shop.database.read(shelves_by, order_id)
+    seen = [variant for shelf in shelves for variant in shelf.variants]
+    assert not [variant for variant in seen if "mezzanine" in variant.object_key]
+    used = await shop.database.read(storage_used, shop.account.id)
+    assert used == sum(variant.size for variant in seen if variant.counted)
+
+
+async def test_a_bucket_without_mezzanines_gets_none(shop: Shop) -> None:
+    await shop.database.run(set_bucket, shop.bucket.id, mezzanine=False)
+    await ended(shop, await order(shop, jpeg(320, 200)))
+    assert await shop.database.read(masters) == []
+
+
+async def test_a_kept_original_is_the_same_bytes_and_counted_until_it_goes(shop: Shop) -> None:
+    await shop.database.run(set_bucket, shop.bucket.id, keep_originals=True)
+    data = jpeg(320, 200)
+    order_id = await order(shop, data, [[Recipe(resize=Resize(width=50), output=Jpeg())]])
+    await ended(shop, order_id)
+    _, kept = await shop.database.read(masters)
+    assert kept.kind == "original"
+    assert await shop.storage.get(kept.storage_key) == data
+    (shelf,) = await shop.database.read(shelves_by, order_id)
+    used = await shop.database.read(storage_used, shop.account.id)
+    assert used == shelf.image.size + len(data)
+    await shop.database.run(bury_image, shop.account.id, shelf.image.id)
+    assert await shop.database.read(storage_used, shop.account.id) == 0
+    await until_empty(shop, "variants")
+
+
+async def test_an_animation_is_an_order_like_any_other(shop: Shop) -> None:
+    order_id = await order(shop, animated_gif(), [[Recipe(resize=Resize(width=40), output=Webp())]])
+    assert (await ended(shop, order_id)).state == "done"
+    assert await shop.database.read(masters) == []
