@@ -12,7 +12,15 @@ from gateway.asked import Asked, read_asked
 from gateway.form import Form, Limits, read_form
 from gateway.idempotency import Answered, digest_of_form, recall, repeated
 from gateway.measured import Measured, StagedFile
-from models.errors import BadSource, EmptyFile, InvalidFields, NotAnImage, Problem, ServiceError
+from models.errors import (
+    BadSource,
+    EmptyFile,
+    InvalidFields,
+    NotAnImage,
+    Problem,
+    ServiceError,
+    Unavailable,
+)
 from models.events import Original
 from models.failpoint import failpoint
 from models.library import find_variant
@@ -69,6 +77,8 @@ async def taken_in(
                 intake = await _understood(form, services, order_id, allowed)
         if known is not None:
             raise Answered(await repeated(request, known, services))
+    except Unavailable:
+        raise  # it may be the storage that is away: what is left is swept
     except ServiceError:
         await services.stores.own.delete([staging_key(order_id)])
         raise

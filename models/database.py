@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -14,6 +14,8 @@ from sqlalchemy.pool import StaticPool
 from sqlmodel import Session
 
 from models.errors import Unavailable
+from models.impatient import be_impatient
+from models.settings import SettingsError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,7 +27,7 @@ OLDEST_SQLITE = (3, 51, 3)
 _WAL_SECONDS = 10.0
 
 # Without these, libpq waits for a silent server until the kernel gives up: minutes to hours.
-_PATIENCE = {
+_KEEPALIVE = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -41,11 +43,22 @@ class Database:
 
     On SQLite all writes pass one thread and one connection, so they never wait for a lock inside
     this process; reads have connections of their own. On Postgres both share one pool.
+
+    A call takes `patience` seconds at most: a server may fall silent and keep its connections.
     """
 
-    def __init__(self, write: Engine, read: Engine, writers: int, readers: int) -> None:
+    def __init__(
+        self,
+        write: Engine,
+        read: Engine,
+        *,
+        writers: int,
+        readers: int,
+        patience: float | None = None,
+    ) -> None:
         self._write = write
         self._read = read
+        self._patience = patience
         self._writers = ThreadPoolExecutor(writers, "database-write")
         self._readers = ThreadPoolExecutor(readers, "database-read")
         self._listeners: list[Callable[[Sequence[Any]], None]] = []
@@ -65,27 +78,37 @@ class Database:
         """Run `work(session, ...)` and commit, or roll back when it raises.
 
         Once begun it is finished and announced, even if the caller is cancelled: a commit cannot
-        be half known. Raises Unavailable when the database is away.
+        be half known. Raises Unavailable when the database is away, or silent for too long: then
+        it is not known whether it will be done.
         """
-        whole = self._run(lambda session: work(session, *args, **kwargs))
-        return await asyncio.shield(asyncio.create_task(whole))
-
-    async def _run(self, work: Callable[[Session], T]) -> T:
-        result, announced = await asyncio.get_running_loop().run_in_executor(
-            self._writers, _transaction, self._write, work
+        begun = self._writers.submit(
+            _transaction, self._write, lambda session: work(session, *args, **kwargs)
         )
+        return await self._in_time(begun, asyncio.create_task(self._announced(begun)))
+
+    async def _announced(self, begun: Future[tuple[T, list[Any]]]) -> T:
+        result, announced = await asyncio.wrap_future(begun)
         if announced:
             for listener in self._listeners:
                 listener(announced)
         return result
 
+    async def _in_time(self, begun: Future[Any], end: asyncio.Future[T]) -> T:
+        end.add_done_callback(_look_away)
+        done, _ = await asyncio.wait((end,), timeout=self._patience)
+        if done:
+            return end.result()
+        begun.cancel()  # what nobody waits for any more need not begin
+        raise Unavailable("The database does not answer right now.")
+
     async def read(
         self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `work(session, ...)` on a connection that only reads."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._readers, _reading, self._read, lambda session: work(session, *args, **kwargs)
+        begun = self._readers.submit(
+            _reading, self._read, lambda session: work(session, *args, **kwargs)
         )
+        return await self._in_time(begun, asyncio.wrap_future(begun))
 
     def close(self) -> None:
         """Finish what runs, then close every connection."""
@@ -126,13 +149,24 @@ def _available() -> Iterator[None]:
         raise Unavailable("The database is not available right now.") from error
 
 
-def open_database(url: str, folder: Path, pool: int = 8) -> Database:
+def _look_away(end: asyncio.Future[Any]) -> None:
+    """Perhaps nobody waits for this any more: let it go without a complaint in the log."""
+    if not end.cancelled():
+        end.exception()
+
+
+def open_database(url: str, folder: Path, pool: int = 8, patience: float | None = None) -> Database:
     """Postgres when `url` names it, else SQLite in `folder`."""
-    return open_postgres(url, pool) if url else open_sqlite(folder / "calotype.sqlite", pool)
+    if url:
+        return open_postgres(url, pool, patience)
+    return open_sqlite(folder / "calotype.sqlite", pool)
 
 
-def open_postgres(url: str, pool: int) -> Database:
-    """`pool` connections at most, half of them for writing; a lost one is replaced unnoticed."""
+def open_postgres(url: str, pool: int, patience: float | None = None) -> Database:
+    """`pool` connections at most, half of them for writing; a lost one is replaced unnoticed.
+
+    With `patience`, no call takes longer than so many seconds.
+    """
     address = url.replace("postgres://", "postgresql://", 1)
     address = address.replace("postgresql://", "postgresql+psycopg://", 1)
     writers = max(1, pool // 2)
@@ -141,7 +175,10 @@ def open_postgres(url: str, pool: int) -> Database:
     # begin and end, two ways there and back of a handful.
     read = _postgres(address, readers, isolation_level="AUTOCOMMIT")
     write = _postgres(address, writers, pool_pre_ping=True)
-    return Database(write, read, writers=writers, readers=readers)
+    if patience is not None:
+        be_impatient(write, patience)
+        be_impatient(read, patience)
+    return Database(write, read, writers=writers, readers=readers, patience=patience)
 
 
 def _postgres(address: str, connections: int, **more: Any) -> Engine:  # noqa: ANN401 SQLAlchemy's
@@ -151,7 +188,7 @@ def _postgres(address: str, connections: int, **more: Any) -> Engine:  # noqa: A
         max_overflow=0,
         pool_timeout=10,
         pool_use_lifo=True,  # the connection used last has its statements prepared
-        connect_args=_PATIENCE,
+        connect_args=_KEEPALIVE,
         **more,
     )
 
@@ -159,7 +196,10 @@ def _postgres(address: str, connections: int, **more: Any) -> Engine:  # noqa: A
 def open_sqlite(file: Path, readers: int) -> Database:
     """One writer, several readers, WAL, and every commit synced to disk."""
     if pysqlite3.dbapi2.sqlite_version_info < OLDEST_SQLITE:
-        raise RuntimeError(f"SQLite {pysqlite3.dbapi2.sqlite_version} can corrupt a WAL database.")
+        raise SettingsError(
+            f"SQLite {pysqlite3.dbapi2.sqlite_version} can corrupt a database: "
+            "reinstall calotype, it brings a newer one."
+        )
     write = create_engine(
         f"sqlite:///{file}",
         module=pysqlite3.dbapi2,

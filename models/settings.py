@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """postgresql://...; empty opens SQLite in the data folder."""
     database_pool: Count = 8
     """Connections that one process may hold."""
+    database_seconds: Seconds = 8
+    """Longest that a call of Postgres may take; then it counts as away."""
     nats_url: str = ""
     """nats://..., several separated by commas; empty starts the nats-server of this install."""
     nats_token: str = ""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from models.database import Database, open_database
+from models.durable import refuse_undurable
 from models.settings import Settings
 from pipeline.bus import Bus, connect
 from pipeline.drain import Drain
@@ -37,8 +38,11 @@ async def open_services(settings: Settings, secret: str) -> AsyncIterator[Servic
 
     The schema must be there, see `models.schema`. Raises Unavailable or SettingsError.
     """
-    database = open_database(settings.database_url, settings.data, settings.database_pool)
+    database = open_database(
+        settings.database_url, settings.data, settings.database_pool, settings.database_seconds
+    )
     with contextlib.closing(database):
+        await database.run(refuse_undurable)
         bus = await connect(settings.nats_url, settings.nats_token, settings.nats_replicas)
         async with contextlib.aclosing(bus):
             await bus.prepare()

@@ -28,6 +28,8 @@ STAGING = "staging"
 _LOCAL_BUFFER = 256 * 1024
 _S3_BUFFER = 5 * 1024 * 1024
 _CUSTOMER_TIMEOUT = timedelta(seconds=30)
+# Our own storage may be slow, but not silent for so long: whoever waits for it is told then.
+_SILENCE = timedelta(seconds=6)
 _LITTER = re.compile(r"#\d+$")
 
 Store = LocalStore | S3Store
@@ -123,7 +125,7 @@ class Storage:
 
     async def get(self, key: str) -> bytes:
         """The whole object."""
-        with _typed(key):
+        with self._typed(key):
             result = await obstore.get_async(self._store, key)
             return bytes(await result.bytes_async())
 
@@ -132,8 +134,8 @@ class Storage:
         """The object as a local file to read; one in `scratch` lives as long as the block."""
         if self._folder is not None:
             path = self._folder / key
-            if not path.is_file():
-                raise MissingObject(key)
+            with self._typed(key):
+                path.stat()
             yield path
             return
         path = scratch / uuid4().hex
@@ -144,7 +146,7 @@ class Storage:
             path.unlink(missing_ok=True)
 
     async def _download(self, key: str, path: Path) -> None:
-        with _typed(key):
+        with self._typed(key):
             result = await obstore.get_async(self._store, key)
             with path.open("wb") as file:
                 async for chunk in result.stream(min_chunk_size=1 << 20):
@@ -156,7 +158,7 @@ class Storage:
             if self._folder is not None and _LITTER.search(key):
                 await asyncio.to_thread((self._folder / key).unlink, missing_ok=True)
                 continue
-            with contextlib.suppress(MissingObject), _typed(key):
+            with contextlib.suppress(MissingObject), self._typed(key):
                 await obstore.delete_async(self._store, key)
 
     async def delete_under(self, prefix: str) -> int:
@@ -185,7 +187,28 @@ class Storage:
 
     async def _sync(self, key: str) -> None:
         if self._folder is not None:
-            await asyncio.to_thread(_sync_file_and_folders, self._folder, self._folder / key)
+            with _available():
+                await asyncio.to_thread(_sync_file_and_folders, self._folder, self._folder / key)
+
+    @contextlib.contextmanager
+    def _typed(self, key: str) -> Iterator[None]:
+        with _available():
+            try:
+                yield
+            except FileNotFoundError as error:
+                if self._is_missing(error):
+                    raise MissingObject(key) from error
+                raise
+
+    def _is_missing(self, error: FileNotFoundError) -> bool:
+        """Whether the object is missing, and not the whole place that it would be in.
+
+        A missing bucket, or a disk that is not mounted, must not pass for an object that is gone:
+        what waits for it would be given up.
+        """
+        if self._folder is not None:
+            return self._folder.is_dir()
+        return "<Code>NoSuchKey</Code>" in str(error)
 
 
 class _Sink:
@@ -197,15 +220,6 @@ class _Sink:
     async def write(self, chunk: bytes) -> None:
         with _available():
             await self._sink.write(chunk)
-
-
-@contextlib.contextmanager
-def _typed(key: str) -> Iterator[None]:
-    with _available():
-        try:
-            yield
-        except FileNotFoundError as error:
-            raise MissingObject(key) from error
 
 
 @contextlib.contextmanager
@@ -223,13 +237,24 @@ def _available() -> Iterator[None]:
 def _sync_file_and_folders(root: Path, path: Path) -> None:
     """Make a file and its way down from `root` survive a power cut; obstore does neither."""
     for part in (path, *path.parents):
-        descriptor = os.open(part, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(part)
         if part == root:
             return
+
+
+def _sync_way_to(folder: Path) -> None:
+    """Make the folder itself survive one, as far up as we may look."""
+    for part in (folder, *folder.parents):
+        with contextlib.suppress(PermissionError):
+            _sync(part)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _litter(root: Path, prefix: str) -> list[Stored]:
@@ -252,15 +277,15 @@ def open_storage(settings: Settings) -> Storage:
     """S3 when an address names it, else a folder in the data folder."""
     if settings.objects_url:
         return open_s3(settings)
-    folder = settings.data / "objects"
-    folder.mkdir(parents=True, exist_ok=True)
-    return open_folder(folder)
+    return open_folder(settings.data / "objects")
 
 
 def open_folder(folder: Path) -> Storage:
-    """Objects as files of one folder."""
+    """Objects as files of one folder, which is made when it is not there."""
     root = folder.resolve()
-    return Storage(LocalStore(root, mkdir=True), _LOCAL_BUFFER, root)
+    root.mkdir(parents=True, exist_ok=True)
+    _sync_way_to(root)
+    return Storage(LocalStore(root), _LOCAL_BUFFER, root)
 
 
 def open_s3(settings: Settings) -> Storage:
@@ -276,8 +301,12 @@ def open_s3(settings: Settings) -> Storage:
         bucket,
         prefix=prefix or None,
         config={name: value for name, value in config.items() if value},  # type: ignore[arg-type]
-        client_options={"allow_http": settings.objects_endpoint.startswith("http://")},
-        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
+        client_options={
+            "allow_http": settings.objects_endpoint.startswith("http://"),
+            "connect_timeout": _SILENCE / 2,
+            "read_timeout": _SILENCE,
+        },
+        retry_config={"max_retries": 3, "retry_timeout": _SILENCE},
     )
     return Storage(store, _S3_BUFFER)
 

@@ -195,12 +195,10 @@ def _init(programs: Path, data: Path, user: str | None) -> None:
 
 
 def _serve(programs: Path, data: Path, port: int) -> list[str]:
-    # The tests kill processes, not the machine: Postgres' own fsync is not what they look at.
     given = {
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": "",
-        "fsync": "off",
         "max_connections": 200,
     }
     options = [part for name, value in given.items() for part in ("-c", f"{name}={value}")]

@@ -264,6 +264,66 @@ async def test_a_postgres_that_accepts_and_says_nothing_is_unavailable_in_time(
                 await database.read(names)
 
 
+async def test_a_postgres_that_freezes_in_the_middle_is_unavailable_in_time_and_comes_back(
+    postgres: Postgres, postgres_url: str, line: FaultProxy
+) -> None:
+    address = through(line, postgres_url, postgres)
+    with contextlib.closing(open_postgres(address, 2, patience=1)) as database:
+        await database.run(add, "before")
+        assert await database.read(names) == ["before"]
+        line.freeze()
+        for call in (database.run(add, "perhaps"), database.read(names)):
+            async with asyncio.timeout(8):
+                with pytest.raises(Unavailable):
+                    await call
+        await line.heal()
+        await until_it_answers(database)
+        assert "before" in await database.read(names)
+
+
+async def until_it_answers(database: Database) -> None:
+    async with asyncio.timeout(20):
+        while not await answers(database):  # noqa: ASYNC110 it is the server that is watched
+            await asyncio.sleep(0.1)
+
+
+async def answers(database: Database) -> bool:
+    with contextlib.suppress(Unavailable):
+        await database.run(names)
+        await database.read(names)
+        return True
+    return False
+
+
+async def test_who_waits_behind_a_frozen_postgres_is_told_in_time_and_not_done_later(
+    postgres: Postgres, postgres_url: str, line: FaultProxy
+) -> None:
+    address = through(line, postgres_url, postgres)
+    with contextlib.closing(open_postgres(address, 2, patience=1)) as database:
+        await database.run(add, "before")
+        line.freeze()
+        calls = [database.run(add, f"account {number}") for number in range(20)]
+        async with asyncio.timeout(8):
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(end) for end in ends} == {Unavailable}
+        await line.heal()
+        await until_it_answers(database)
+        assert len(await database.read(names)) <= 2
+
+
+async def test_a_slow_postgres_that_answers_each_time_is_given_up_as_a_whole(
+    postgres: Postgres, postgres_url: str, line: FaultProxy
+) -> None:
+    address = through(line, postgres_url, postgres)
+    with contextlib.closing(open_postgres(address, 2, patience=1)) as database:
+        await database.run(add, "before")
+        line.latency(0.6)
+        async with asyncio.timeout(4):
+            with pytest.raises(Unavailable):
+                await database.run(count_up)
+        await line.heal()
+
+
 async def test_a_pool_that_is_all_in_use_is_waited_for(postgres_url: str) -> None:
     def slowly(session: Session) -> None:
         session.connection()

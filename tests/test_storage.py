@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic, time
 
@@ -277,6 +278,20 @@ asyncio.run(main())
     assert await keys(folder_storage, "staging") == []
 
 
+def test_the_folder_itself_is_on_disk_before_anything_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def see(file: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{file}").readlink()))
+
+    monkeypatch.setattr(os, "fsync", see)
+    open_storage(Settings(data=tmp_path / "new" / "data"))
+    wanted = tmp_path / "new" / "data" / "objects"
+    assert synced[:4] == [str(path) for path in (wanted, *list(wanted.parents)[:3])]
+
+
 _TRACED = """
 import asyncio, os, sys
 from pathlib import Path
@@ -312,7 +327,7 @@ def test_an_object_is_on_disk_with_its_folders_before_the_call_returns(folder: P
     put, written = (_line(lines, f'"{word}\\n"') for word in ("put", "written"))
     synced = _synced(lines[:put], folder)
     wanted = ["variants/b/i/put", "variants/b/i", "variants/b", "variants", ""]
-    assert [path for path in synced if path in wanted] == wanted
+    assert [path for path in synced if path in wanted][-len(wanted) :] == wanted
     synced = _synced(lines[put:written], folder)
     wanted = ["staging/written", "staging", ""]
     assert [path for path in synced if path in wanted] == wanted
@@ -361,6 +376,65 @@ async def test_a_bucket_that_does_not_exist_is_not_an_empty_one(s3_settings: Set
     storage = open_s3(msgspec.structs.replace(s3_settings, objects_url="s3://nothing-here/x"))
     with pytest.raises(Unavailable):
         await storage.check()
+
+
+async def test_a_bucket_that_is_gone_is_not_an_object_that_is_gone(
+    s3: S3, s3_settings: Settings, tmp_path: Path
+) -> None:
+    s3.make_bucket("gone")
+    storage = open_s3(msgspec.structs.replace(s3_settings, objects_url="s3://gone/x"))
+    await storage.put(KEY, b"data")
+    s3.drop_bucket("gone")
+    for call in (storage.get(KEY), storage.delete([KEY]), keys(storage, "variants")):
+        with pytest.raises(Unavailable):
+            await call
+    with pytest.raises(Unavailable):
+        async with storage.file(KEY, tmp_path):
+            pass
+
+
+async def test_a_folder_that_is_gone_is_not_an_object_that_is_gone(
+    folder_storage: Storage, folder: Path, tmp_path: Path
+) -> None:
+    await folder_storage.put(KEY, b"data")
+    shutil.rmtree(folder)
+    for call in (folder_storage.get(KEY), folder_storage.delete([KEY])):
+        with pytest.raises(Unavailable):
+            await call
+    with pytest.raises(Unavailable):
+        async with folder_storage.file(KEY, tmp_path):
+            pass
+
+
+async def write(storage: Storage, key: str, size: int) -> None:
+    async with storage.writer(key) as sink:
+        await sink.write(bytes(size))
+
+
+async def test_a_server_that_freezes_is_unavailable_in_time_and_used_again(
+    s3_settings: Settings, line: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.storage._SILENCE", timedelta(seconds=1))
+    endpoint = f"http://127.0.0.1:{line.port}"
+    storage = open_s3(msgspec.structs.replace(s3_settings, objects_endpoint=endpoint))
+    await storage.put(KEY, b"data")
+    line.freeze()
+    for call in (
+        storage.get(KEY),
+        storage.put(KEY, b"more"),
+        storage.delete([KEY]),
+        keys(storage, "variants"),
+        storage.check(),
+        write(storage, "staging/small", 10),
+        write(storage, "staging/large", 12 * MIB),
+    ):
+        async with asyncio.timeout(15):
+            with pytest.raises(Unavailable):
+                await call
+    line.reset()  # what was on its way may still arrive otherwise, after what is written now
+    line.thaw()
+    await storage.put(KEY, b"after")
+    assert await storage.get(KEY) == b"after"
 
 
 async def test_a_dead_server_is_unavailable_in_time(s3_settings: Settings) -> None:
