@@ -100,7 +100,7 @@ class Storage:
 
     async def copy(self, source: str, key: str) -> None:
         """Keep the bytes of one object under another key, too."""
-        with _typed(source):
+        with self._typed(source):
             await obstore.copy_async(self._store, source, key)
         await self._sync(key)
 
