@@ -13,8 +13,9 @@ from models.recipe import Recipe
 from models.records import Order
 from pipeline.services import Services
 
-# The bus may have lost the outcome; the database has not.
+# The bus may have lost the outcome; the database has not. Looked for less and less often.
 _LOOK_SECONDS = 1.0
+_LONGEST_PAUSE = 4.0
 
 
 def cost_of(asked: Sequence[Sequence[Recipe]]) -> int:
@@ -67,12 +68,12 @@ async def _wait_for(
     look_first: bool = False,
 ) -> Order:
     deadline = asyncio.get_running_loop().time() + seconds
+    pause = 0 if look_first else _LOOK_SECONDS
     while True:
         left = deadline - asyncio.get_running_loop().time()
-        pause = 0 if look_first else max(0, min(left, _LOOK_SECONDS))
-        look_first = False
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(outcomes.get(), pause)
+            await asyncio.wait_for(outcomes.get(), max(0, min(left, pause)))
+        pause = min(_LONGEST_PAUSE, pause * 2 or _LOOK_SECONDS)
         order = await look(order_id, database)
         if order is not None and (order.state != "pending" or left <= 0):
             return order

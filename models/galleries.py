@@ -14,7 +14,7 @@ from sqlmodel.sql.expression import Select
 
 from models.columns import now
 from models.errors import InvalidFields, NotFound, Problem
-from models.records import Bucket, Gallery, GalleryImage, Image
+from models.records import BLINDLY, Bucket, Gallery, GalleryImage, Image
 
 MOST_IMAGES_AT_ONCE = 10_000
 _CHUNK = 500  # ids in one statement; both databases limit how many there may be
@@ -199,7 +199,7 @@ def count_galleries(session: Session, image_ids: Sequence[str]) -> None:
     for chunk in _chunks(image_ids):
         session.exec(
             update(Image).where(col(Image.id).in_(chunk)).values(gallery_count=members),
-            execution_options={"synchronize_session": False},
+            execution_options=BLINDLY,
         )
 
 

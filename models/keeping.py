@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, delete, insert, select, update
 
 from models.columns import now
 from models.events import Change, ObjectsDropped, Purged, drop_subject, purge_subject
@@ -12,7 +12,16 @@ from models.failpoint import failpoint
 from models.galleries import put_in_galleries
 from models.outgoing import announce
 from models.places import derived_folder
-from models.records import Account, Bucket, Image, Master, Order, Variant
+from models.records import (
+    BLINDLY,
+    Account,
+    Bucket,
+    Image,
+    Master,
+    Order,
+    Variant,
+    new_id,
+)
 from models.wire import Wire
 
 
@@ -59,7 +68,8 @@ def keep_new(session: Session, order: Order, images: Sequence[Image], results: R
             first = _counted(variants)[0]
             image.name = f"{image.name} {image.position + 1}:[{first.width}x{first.height}]"
         _fill(session, order, image, variants)
-        put_in_galleries(session, image.id, (order.change and order.change.galleries) or [])
+        if order.change and order.change.galleries:
+            put_in_galleries(session, image.id, order.change.galleries)
     bucket = session.get_one(Bucket, order.bucket_id)
     _keep_masters(session, images, results.masters)
     count_images(session, order.bucket_id, len(images))
@@ -117,14 +127,17 @@ def _take_masters(session: Session, image_id: str) -> list[str]:
 
 
 def _fill(session: Session, order: Order, image: Image, made: Sequence[Made]) -> None:
-    for position, variant in enumerate(made):
-        fields = msgspec.structs.asdict(variant)
-        where = {"image_id": image.id, "bucket_id": image.bucket_id, "position": position}
-        session.add(Variant.model_validate(where | fields))
+    moment = now()
+    where = {"image_id": image.id, "bucket_id": image.bucket_id, "created_at": moment}
+    rows = [
+        {"id": new_id(), "position": position} | where | msgspec.structs.asdict(variant)
+        for position, variant in enumerate(made)
+    ]
+    session.execute(insert(Variant), rows)
     image.original = order.original
     image.size = sum(variant.size for variant in _counted(made))
     image.state = "ready"
-    image.updated_at = now()
+    image.updated_at = moment
 
 
 def apply_change(session: Session, image: Image, change: Change) -> None:
@@ -171,7 +184,8 @@ def count_images(session: Session, bucket_id: str, more: int) -> None:
     session.exec(
         update(Bucket)
         .where(col(Bucket.id) == bucket_id)
-        .values(image_count=Bucket.image_count + more)
+        .values(image_count=Bucket.image_count + more),
+        execution_options=BLINDLY,
     )
 
 

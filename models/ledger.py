@@ -113,4 +113,3 @@ def _write(session: Session, account_id: str, operation_id: str, kind: str, amou
             paid=amount.paid,
         )
     )
-    session.flush()

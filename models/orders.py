@@ -24,7 +24,7 @@ from models.galleries import check_galleries
 from models.keeping import Made, Mastered, Results, keep_new, replace_variants
 from models.outgoing import announce
 from models.recipe import Recipe
-from models.records import Account, Bucket, Image, Order, new_id
+from models.records import BLINDLY, Account, Bucket, Image, Order, new_id
 from models.replays import belongs_to_order
 from models.wire import Wire
 
@@ -57,12 +57,15 @@ def accept_order(session: Session, draft: Draft) -> None:
     Raises OutOfCredits, OutOfStorage, BucketFailed, NotFound or InvalidFields, and then nothing is
     kept.
     """
-    if check_open(session, draft.bucket_id).endpoint is None:
-        refuse_full_storage(session, draft.account_id)
-    elif draft.image_id is not None:  # updates that write the same keys come one after another
+    bucket = check_open(session, draft.bucket_id)
+    if bucket.endpoint is not None and draft.image_id is not None:
+        # Updates that write the same keys come one after another.
         session.exec(select(Image.id).where(Image.id == draft.image_id).with_for_update())
-    check_galleries(session, draft.account_id, draft.bucket_id, draft.change.galleries or [])
+    if draft.change.galleries:
+        check_galleries(session, draft.account_id, draft.bucket_id, draft.change.galleries)
     amount = ledger.reserve(session, draft.account_id, draft.order_id, draft.cost)
+    if bucket.endpoint is None:
+        refuse_full_storage(session, draft.account_id)  # the row that was locked just now
     session.add(_order(draft, amount))
     belongs_to_order(session, draft.order_id)
     session.flush()
@@ -163,10 +166,9 @@ def finish_order(
 
     Only the first to come does anything; a second one, or one after a failure, gets False.
     """
-    if not _close(session, order_id, "done"):
+    if not _close(session, order_id, "done", original=original):
         return False
     order = session.get_one(Order, order_id, populate_existing=True)
-    order.original = original
     images = images_of(session, order)
     results = Results(made=made, masters=masters)
     if order.image_id is None:
@@ -184,10 +186,9 @@ def fail_order(session: Session, order_id: str, failure: Failure, left: Sequence
 
     What it `left` in a customer's storage is dropped, unless an image has the same keys.
     """
-    if not _close(session, order_id, "failed"):
+    if not _close(session, order_id, "failed", failure=failure):
         return False
     order = session.get_one(Order, order_id, populate_existing=True)
-    order.failure = failure
     if left and order.image_id is None:
         event = ObjectsDropped(bucket_id=order.bucket_id, storage_keys=list(left))
         announce(session, drop_subject(order_id), event)
@@ -201,10 +202,11 @@ def fail_order(session: Session, order_id: str, failure: Failure, left: Sequence
     return True
 
 
-def _close(session: Session, order_id: str, state: str) -> bool:
+def _close(session: Session, order_id: str, state: str, **more: Original | Failure) -> bool:
     closed = session.exec(
         update(Order)
         .where(col(Order.id) == order_id, col(Order.state) == "pending")
-        .values(state=state, finished_at=now())
+        .values(state=state, finished_at=now(), **more),
+        execution_options=BLINDLY,
     )
     return closed.rowcount == 1

@@ -1,6 +1,7 @@
 """The tables. Rows only: what they mean to each other is said in ledger, orders and library."""
 
 from datetime import datetime
+from typing import Final
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -26,6 +27,10 @@ _NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+BLINDLY: Final = {"synchronize_session": False}
+"""For an update that need not look for the rows it changes among those the session has read."""
 
 
 def new_id() -> str:

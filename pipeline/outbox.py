@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlmodel import Session, col, delete, select, update
 
@@ -14,11 +15,15 @@ from models.failpoint import failpoint
 from models.records import Outbox
 from pipeline.bus import Bus
 
+T = TypeVar("T")
+
 # A row younger than this is still in the hands of the process that wrote it.
 _GRACE = timedelta(seconds=3)
 _SWEEP_SECONDS = 2.0
 _KEPT = timedelta(hours=1)
 _BATCH = 256
+# What is said within this time is marked in one transaction: a mark that is late says it again.
+_MARK_SECONDS = 0.1
 
 
 class Relay:
@@ -31,6 +36,7 @@ class Relay:
         self._database = database
         self._bus = bus
         self._fresh: asyncio.Queue[Outbox] = asyncio.Queue()
+        self._said: asyncio.Queue[str] = asyncio.Queue()
         database.on_announced(self._take)
 
     def _take(self, rows: Sequence[Outbox]) -> None:
@@ -41,15 +47,22 @@ class Relay:
         """Relay until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._publish_fresh())
+            tasks.create_task(self._mark_for_ever())
             tasks.create_task(self._sweep_for_ever())
 
     async def _publish_fresh(self) -> None:
         while True:
-            rows = [await self._fresh.get()]
-            while not self._fresh.empty():
-                rows.append(self._fresh.get_nowait())
+            rows = [await self._fresh.get(), *_rest(self._fresh)]
             with contextlib.suppress(Unavailable):  # the sweep finds what stays unsent
-                await self._publish(rows)
+                for row_id in await self._publish(rows):
+                    self._said.put_nowait(row_id)
+
+    async def _mark_for_ever(self) -> None:
+        while True:
+            first = await self._said.get()
+            await asyncio.sleep(_MARK_SECONDS)
+            with contextlib.suppress(Unavailable):
+                await self._mark([first, *_rest(self._said)])
 
     async def _sweep_for_ever(self) -> None:
         while True:
@@ -61,18 +74,26 @@ class Relay:
         """Publish what is unsent since longer than `grace`; how many rows there were."""
         rows = await self._database.read(unsent_rows, now() - grace)
         if rows:
-            await self._publish(rows)
+            await self._mark(await self._publish(rows))
         return len(rows)
 
-    async def _publish(self, rows: Sequence[Outbox]) -> None:
+    async def _publish(self, rows: Sequence[Outbox]) -> list[str]:
         failpoint("G3.before_publish")
         said = (self._bus.publish(row.subject, row.payload, row.id) for row in rows)
         outcomes = await asyncio.gather(*said, return_exceptions=True)
         sent = [row.id for row, error in zip(rows, outcomes, strict=True) if error is None]
         failpoint("G3.published")
-        if sent:
-            await self._database.run(mark_sent, sent)
+        return sent
+
+    async def _mark(self, ids: Sequence[str]) -> None:
+        if ids:
+            await self._database.run(mark_sent, ids)
             failpoint("G3.marked")
+
+
+def _rest(queue: asyncio.Queue[T]) -> list[T]:
+    """What is in a queue now."""
+    return [queue.get_nowait() for _ in range(queue.qsize())]
 
 
 def unsent_rows(session: Session, before: datetime) -> list[Outbox]:
