@@ -19,15 +19,19 @@ from statistics import median, quantiles
 from typing import IO, Final, NamedTuple, cast
 
 import httpx2
+import msgspec
 import pyvips
 from measured import Measured, table
 
+from models.outputs import Mezzanine
 from models.recipe import Recipe, Resize, Webp, thumbnails
 from pipeline.studio import Studio
 
 CALOTYPE: Final = Path(sys.executable).with_name("calotype")
 PHOTOS: Final = Path(__file__).parents[2] / "shared" / "photos"
-ORDER: Final = [*thumbnails(None), Recipe(resize=Resize(width=1200), output=Webp())]
+ASKED: Final = Recipe(resize=Resize(width=1200), output=Webp())
+WORKING_COPY: Final = msgspec.structs.replace(ASKED, output=Mezzanine())
+ORDER: Final = [*thumbnails(None), ASKED, WORKING_COPY]  # what the system makes of the same
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
