@@ -1,10 +1,10 @@
 """The edge's two questions, answered by the database and by object storage."""
 
-from cdn_edge.entry import Entry, Fetch, Find
+from cdn_edge.entry import GONE, Entry, Fetch, Find
 from models.accounts import get_bucket
 from models.database import Database
-from models.errors import NotFound
-from models.library import find_variant
+from models.errors import Gone, NotFound
+from models.photos import find_object
 from models.records import Bucket, Variant
 from pipeline.storage import MissingObject
 from pipeline.stores import Objects, Stores
@@ -14,7 +14,10 @@ def finder(database: Database) -> Find:
     """Looks a key up; nothing is ever built from a URL."""
 
     async def find(bucket: str, object_key: str) -> Entry | None:
-        found = await database.read(find_variant, bucket, object_key)
+        try:
+            found = await database.read(find_object, bucket, object_key)
+        except Gone:
+            return GONE
         return _entry(*found) if found else None
 
     return find

@@ -16,16 +16,21 @@ from gateway import (
     images,
     keys,
     orders_api,
+    photo_login,
+    photos,
     progress,
     public_gallery,
 )
 from gateway.admission import Door
+from gateway.attempts import Attempts
 from gateway.auth import guard
 from gateway.bounds import with_bounds
 from gateway.errors import answer_error
 from gateway.intake import body_limits
+from gateway.passwords import Passwords
 from gateway.rates import open_rates
 from gateway.requests import with_request_id
+from gateway.voices import with_voices
 from models.accounts import Caller
 from pipeline.services import Services
 from pipeline.studio import Studio
@@ -48,18 +53,20 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
         ],
         before_request=idempotency.begin,
     )
+    photo_api = Router("/api", route_handlers=[photo_login.routes, photos.routes])
     settings = services.settings
     door = Door(settings.max_uploads, body_limits(settings).body_bytes)
     running = idempotency.Running()
     rates, strangers = open_rates(settings)
     app = Litestar(
-        [api, docs.routes, health, public_gallery.show],
+        [api, photo_api, docs.routes, health, public_gallery.show],
         guards=[guard],
         dependencies={
             "services": Provide(_services),
             "caller": Provide(_caller),
             "door": Provide(_door),
             "studio": Provide(_studio),
+            "attempts": Provide(_attempts),
             "streams": Provide(_streams),
         },
         exception_handlers={
@@ -73,6 +80,7 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
                 "studio": studio,
                 "running": running,
                 "rates": rates,
+                "attempts": Attempts(rates, Passwords()),
                 "strangers": strangers,
                 "streams": progress.Streams(settings.max_streams),
             }
@@ -82,8 +90,8 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
         logging_config=None,
         openapi_config=None,
     )
-    bounded = with_bounds(app, settings)
-    return with_request_id(idempotency.with_replays(bounded, services, running))
+    replaying = idempotency.with_replays(with_bounds(app, settings), services, running)
+    return with_request_id(with_voices(replaying, settings))
 
 
 @get("/healthz", sync_to_thread=False)
@@ -104,6 +112,11 @@ async def _door(state: State) -> Door:
 async def _studio(state: State) -> Studio:
     studio: Studio = state.studio
     return studio
+
+
+async def _attempts(state: State) -> Attempts:
+    attempts: Attempts = state.attempts
+    return attempts
 
 
 async def _streams(state: State) -> progress.Streams:

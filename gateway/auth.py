@@ -1,17 +1,24 @@
 """Who is asking: one guard, before the body is read, for every route that says what it needs."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
+from sqlmodel import Session
 
 from gateway.rates import Strangers, count_request
-from models.accounts import Caller, authenticate, digest_of
+from gateway.voices import is_about_photos
+from models.accounts import KEY_START, Caller, authenticate, digest_of
 from models.columns import now
-from models.errors import MissingPermission, NotFound, Unauthorized
+from models.errors import MissingPermission, NotFound, Unauthorized, UnknownToken
+from models.users import authenticate_token
 from pipeline.services import Services
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+_SCHEMES = ("token", "bearer")
 
 
 async def guard(connection: AnyConnection, handler: BaseRouteHandler) -> None:
@@ -44,7 +51,10 @@ async def _known(connection: AnyConnection, services: Services) -> Caller:
     address = connection.client.host if connection.client else ""
     strangers.check(address, authorization)
     try:
-        caller = await identify(authorization, services)
+        if is_about_photos(connection):
+            caller = await identify_token(authorization, services)
+        else:
+            caller = await identify(authorization, services)
     except Unauthorized:
         if authorization:
             strangers.wrong(address)
@@ -58,8 +68,26 @@ async def identify(authorization: str, services: Services) -> Caller:
     scheme, _, key = authorization.partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise Unauthorized
-    digest = digest_of(key.strip(), services.secret)
-    caller = await services.database.read(authenticate, digest, now())
+    caller = await _asked(authenticate, key.strip(), services)
     if caller is None:
         raise Unauthorized
     return caller
+
+
+async def identify_token(authorization: str, services: Services) -> Caller:
+    """Who `<token>`, `Token <token>` or `Bearer <token>` speaks for: a user's token, or a key."""
+    scheme, space, rest = authorization.strip().partition(" ")
+    token = rest.strip() if space else scheme
+    if not token or (space and scheme.lower() not in _SCHEMES):
+        raise UnknownToken
+    ask = authenticate if token.startswith(KEY_START) else authenticate_token
+    caller = await _asked(ask, token, services)
+    if caller is None:
+        raise UnknownToken
+    return caller
+
+
+async def _asked(
+    ask: Callable[[Session, str, datetime], Caller | None], secret: str, services: Services
+) -> Caller | None:
+    return await services.database.read(ask, digest_of(secret, services.secret), now())

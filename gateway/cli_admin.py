@@ -84,7 +84,7 @@ def create_key(
     from gateway.folder import secret_of
 
     settings = read(**given)
-    made = _run(settings, desk.create_key, secret_of(settings), account, name, permissions)
+    made = run_once(settings, desk.create_key, secret_of(settings), account, name, permissions)
     say(made, made["key"], as_json=as_json)
 
 
@@ -96,7 +96,7 @@ def list_keys(*, as_json: bool, **given: Any) -> None:
     """List the keys of all accounts, revoked ones too."""
     from gateway import desk
 
-    say_rows(_run(read(**given), desk.keys), as_json=as_json)
+    say_rows(run_once(read(**given), desk.keys), as_json=as_json)
 
 
 @keys.command("revoke")
@@ -108,7 +108,7 @@ def revoke_key(*, key_id: str, as_json: bool, **given: Any) -> None:
     """Make the key with this id (see 'keys list') useless from now on."""
     from models.accounts import revoke_key as revoke
 
-    _run(read(**given), revoke, key_id)
+    run_once(read(**given), revoke, key_id)
     say({"revoked": key_id}, f"revoked {key_id}", as_json=as_json)
 
 
@@ -128,7 +128,7 @@ def create_account(*, name: str, as_json: bool, **given: Any) -> None:
 
     settings = read(**given)
     opening = (settings.free_credits, settings.total_storage)
-    made = _run(settings, desk.create_account, name, *opening)
+    made = run_once(settings, desk.create_account, name, *opening)
     say(made, f"account {name} with {settings.free_credits} credits", as_json=as_json)
 
 
@@ -140,7 +140,7 @@ def list_accounts(*, as_json: bool, **given: Any) -> None:
     """List all accounts with their credits and storage."""
     from gateway import desk
 
-    say_rows(_run(read(**given), desk.accounts), as_json=as_json)
+    say_rows(run_once(read(**given), desk.accounts), as_json=as_json)
 
 
 @accounts.command("credit", context_settings={"ignore_unknown_options": True})
@@ -156,11 +156,11 @@ def credit_account(*, name: str, paid: bool, as_json: bool, **given: Any) -> Non
 
     amount = int(given.pop("credits"))
     kinds = (0, amount) if paid else (amount, 0)
-    made = _run(read(**given), desk.give, name, *kinds)
+    made = run_once(read(**given), desk.give, name, *kinds)
     say(made, f"{name} has {made['credits']} credits", as_json=as_json)
 
 
-def _run(
+def run_once(
     settings: Settings, work: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
     """Run one transaction on the system that `settings` name, running or stopped."""

@@ -4,8 +4,10 @@ from typing import Any
 
 from sqlmodel import Session
 
+from gateway.passwords import hash_password
 from gateway.views import iso
 from models import accounts as book
+from models import users as guests
 from models.ledger import Amount
 from models.records import Account
 
@@ -53,6 +55,28 @@ def accounts(session: Session) -> list[Row]:
 def give(session: Session, name: str, free: int, paid: int) -> Row:
     """The account after it got so many credits of each kind."""
     return _account(book.give_credits(session, name, Amount(free, paid)))
+
+
+def create_user(session: Session, account: str, alias: str, password: str) -> Row:
+    """A new user of an account."""
+    guests.check_password(password)
+    user = guests.add_user(session, account, alias, hash_password(password))
+    return {"id": user.id, "alias": user.alias, "account": account}
+
+
+def change_password(session: Session, alias: str, password: str) -> Row:
+    """The user, who has another password now."""
+    guests.check_password(password)
+    user = guests.set_password(session, alias, hash_password(password))
+    return {"id": user.id, "alias": user.alias}
+
+
+def users(session: Session) -> list[Row]:
+    """Every user, without the password."""
+    return [
+        {"id": user.id, "alias": user.alias, "account": account, "created": iso(user.created_at)}
+        for user, account in guests.list_users(session)
+    ]
 
 
 def _account(account: Account) -> Row:

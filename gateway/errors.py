@@ -1,4 +1,4 @@
-"""Errors in the API's voice: one body for all of them, and no trace of our insides."""
+"""Errors in the voice of the API that was asked: one body for all, no trace of our insides."""
 
 from http import HTTPStatus
 from typing import Any
@@ -8,6 +8,8 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from gateway.photo_views import photo_failure
+from gateway.voices import is_about_photos
 from models.errors import (
     BadRequest,
     InvalidFields,
@@ -44,6 +46,8 @@ _BY_STATUS: dict[int, type[ServiceError]] = {
 def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
     """The answer to any exception; what we did not foresee is logged and told as a 500."""
     known = _known(request, error)
+    if is_about_photos(request):
+        return photo_failure(known, _headers(known))
     body = {
         "error": known.sentence,
         "message": known.sentence,

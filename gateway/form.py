@@ -51,6 +51,7 @@ async def read_form(
     storage: Storage,
     staging_key: str,
     limits: Limits,
+    file_parts: tuple[str, ...] = FILE_PARTS,
 ) -> Form:
     """Read a whole form; its file is durable in staging when this returns.
 
@@ -59,7 +60,7 @@ async def read_form(
     parser = PushMultipartParser(
         _boundary(content_type), max_segment_count=MOST_PARTS, max_header_size=4096
     )
-    async with _Reader(storage, staging_key, limits) as reader:
+    async with _Reader(storage, staging_key, limits, file_parts) as reader:
         try:
             async for chunk in _punctual(chunks, limits):
                 for event in parser.parse(chunk):
@@ -100,10 +101,13 @@ async def _punctual(chunks: AsyncIterator[bytes], limits: Limits) -> AsyncIterat
 class _Reader:
     """Takes the parser's events: the head of a part, its bytes, its end."""
 
-    def __init__(self, storage: Storage, staging_key: str, limits: Limits) -> None:
+    def __init__(
+        self, storage: Storage, staging_key: str, limits: Limits, file_parts: tuple[str, ...]
+    ) -> None:
         self._storage = storage
         self._key = staging_key
         self._limit = limits.file_bytes
+        self._file_parts = file_parts
         self._fields: dict[str, str] = {}
         self._file: StagedFile | None = None
         self._part: _Text | _File | None = None
@@ -132,7 +136,7 @@ class _Reader:
 
     async def _begin(self, segment: MultipartSegment) -> "_Text | _File":
         name = segment.name or ""
-        if name not in FILE_PARTS:
+        if name not in self._file_parts:
             if name in self._fields:
                 raise _problem(name, "is given twice")
             return _Text(name)

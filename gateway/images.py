@@ -19,11 +19,11 @@ from gateway.views import (
 )
 from models.accounts import Caller, find_bucket
 from models.burial import bury_image
-from models.errors import InvalidFields, Problem
+from models.errors import Conflict, InvalidFields, Problem
 from models.failpoint import failpoint
 from models.library import change_image, find_image, list_images
 from models.orders import Draft, refuse_hopeless
-from models.records import Account, Bucket, new_id
+from models.records import Account, Bucket, Image, new_id
 from pipeline.services import Services
 
 AnyRequest = Request[Any, Any, Any]
@@ -86,6 +86,7 @@ async def change(
             return await _change_words(intake, image_id, services, caller)
         async with refused(services, intake.staging_key):
             _refuse_several(intake)
+            _refuse_photo(shelf.image)
             draft = _draft(intake, shelf.bucket, request, image_id, shelf.image.prefix)
         return await ordered(request, draft, services)
 
@@ -115,6 +116,11 @@ def _refuse_several(intake: Intake) -> None:
     if len(intake.asked.recipes) > 1:
         problem = "has several sizes: an update makes one image, give one object"
         raise InvalidFields([Problem(field="resizeOptions", problem=problem)])
+
+
+def _refuse_photo(image: Image) -> None:
+    if image.photo_id:
+        raise Conflict("This image is a photo, which keeps its pixels: upload another one.")
 
 
 @delete("/images/{image_id:str}", opt={"needs": "images-delete"}, status_code=200)

@@ -15,6 +15,7 @@ from gateway.measured import Measured, StagedFile
 from models.errors import (
     BadSource,
     EmptyFile,
+    Gone,
     InvalidFields,
     NotAnImage,
     Problem,
@@ -23,7 +24,7 @@ from models.errors import (
 )
 from models.events import Original
 from models.failpoint import failpoint
-from models.library import find_variant
+from models.photos import find_object
 from models.settings import Settings
 from models.wire import Wire
 from pipeline.originals import FetchLimits, fetch_original
@@ -103,7 +104,8 @@ async def _understood(
     file = form.file
     if file is None and asked.url is not None:
         file = await _fetched(asked.url, services, staging_key(order_id))
-    original = _original(file, asked) if file else None
+    change, kind = asked.change, asked.content_type
+    original = original_of(file, change.name, kind) if file else None
     return Intake(order_id=order_id, asked=asked, original=original)
 
 
@@ -115,17 +117,19 @@ def needed(original: Original | None) -> Original:
     return original
 
 
-def _original(file: StagedFile, asked: Asked) -> Original:
+def original_of(
+    file: StagedFile, name: str | None = None, content_type: str | None = None
+) -> Original:
     """What is known of a file so far. Whether it is an image is told from its bytes alone."""
     if not file.size:
         raise EmptyFile
     if sniff(file.head) is None:
         raise NotAnImage
     return Original(
-        name=asked.change.name or _harmless(file.name) or "image",
+        name=name or _harmless(file.name) or "image",
         size=file.size,
         sha256=file.sha256,
-        content_type=asked.content_type or file.content_type,
+        content_type=content_type or file.content_type,
     )
 
 
@@ -149,7 +153,9 @@ async def _from_ourselves(url: str, services: Services, measured: Measured) -> S
     """A variant of ours by its edge URL: read where it is, no request is sent for it."""
     path = url.removeprefix(services.settings.public_edge).partition("?")[0]
     address = read_path(path)
-    found = await services.database.read(find_variant, *address) if address else None
+    found = None
+    with contextlib.suppress(Gone):
+        found = await services.database.read(find_object, *address) if address else None
     if found is None:
         raise BadSource("The source URL names no image of ours.")
     variant, bucket = found

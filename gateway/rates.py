@@ -59,16 +59,23 @@ class Rates:
     A store that is away allows everything: no customer is refused because we cannot count.
     """
 
-    def __init__(self, store: str, every: str, pixels: str) -> None:
+    def __init__(self, store: str, every: str, pixels: str, logins: str = "") -> None:
         self._pool = _pool(store) if store else None
         self._limiter = SlidingWindowCounterRateLimiter(_storage(self._pool))
         self.every = _limits("requests", every)
         self._pixels = _limits("pixels", pixels)
+        self._logins = _limits("logins", logins)
         self._away_until = self._log_after = -math.inf
 
     async def count(self, key_id: str, *, pixels: bool) -> Sequence[Standing]:
         """Count one request, against the limit of those that make pixels too if it does."""
-        limits = [*self.every, *(self._pixels if pixels else [])]
+        return await self._count([*self.every, *(self._pixels if pixels else [])], key_id)
+
+    async def try_login(self, who: str) -> Sequence[Standing]:
+        """Count one log-in that is tried, for a user or from an address."""
+        return await self._count(self._logins, who)
+
+    async def _count(self, limits: Sequence[Limit], key_id: str) -> Sequence[Standing]:
         if not limits or time.monotonic() < self._away_until:
             return []
         try:
@@ -189,8 +196,8 @@ def network_of(address: str) -> str:
 
 def open_rates(settings: Settings) -> tuple[Rates, Strangers]:
     """What settings allow. Nothing is connected yet."""
-    rates = Rates(settings.rate_limit_store, settings.rate_limit, settings.rate_limit_pixels)
-    return rates, Strangers(settings.rate_limit_strangers)
+    limits = (settings.rate_limit, settings.rate_limit_pixels, settings.rate_limit_logins)
+    return Rates(settings.rate_limit_store, *limits), Strangers(settings.rate_limit_strangers)
 
 
 async def count_request(connection: AnyConnection, caller: Caller, needed: str) -> None:

@@ -181,6 +181,8 @@ def order_view(order: Order, api: str) -> Json:
 
 def url_base(shelf: Shelf, edge: str) -> str:
     """What stands before an object key in its URL."""
+    if shelf.image.photo_id:
+        return edge
     base = shelf.bucket.public_url or f"{edge}/{shelf.bucket.public_id}"
     return f"{base}/{shelf.image.prefix}".rstrip("/")
 

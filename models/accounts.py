@@ -16,6 +16,7 @@ from models.errors import InvalidFields, NotFound, Problem
 from models.records import Account, ApiKey, Bucket, new_id
 
 DEFAULT_BUCKET = "snapix_default_bucket"
+KEY_START = "sk_"
 
 PERMISSIONS = (
     "images-read",
@@ -45,7 +46,7 @@ class Caller(NamedTuple):
 
 def new_key() -> str:
     """A fresh API key with 256 random bits."""
-    return "sk_" + secrets.token_urlsafe(32)
+    return KEY_START + secrets.token_urlsafe(32)
 
 
 def digest_of(key: str, secret: str) -> str:

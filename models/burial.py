@@ -9,7 +9,13 @@ from sqlmodel import Session, col, delete, func, select, update
 from models.columns import now
 from models.errors import NotFound
 from models.events import ImageDeleted, deletion_subject
-from models.keeping import announce_purge, count_images, count_kept, count_storage
+from models.keeping import (
+    announce_photo_purge,
+    announce_purge,
+    count_images,
+    count_kept,
+    count_storage,
+)
 from models.library import Shelf, put_on_shelves
 from models.outgoing import announce
 from models.records import Bucket, GalleryImage, Image, Master, Variant
@@ -22,6 +28,7 @@ class Doomed(NamedTuple):
     bucket_id: str
     prefix: str
     size: int
+    photo_id: str | None
 
 
 def bury_image(session: Session, account_id: str, image_id: str) -> None:
@@ -41,7 +48,8 @@ def bury_images(session: Session, account_id: str, image_ids: Sequence[str]) -> 
 
 
 def _lock_ready(session: Session, account_id: str, image_ids: Sequence[str]) -> list[Doomed]:
-    ready = select(Image.id, Image.bucket_id, Image.prefix, Image.size).where(
+    fields = (Image.id, Image.bucket_id, Image.prefix, Image.size, Image.photo_id)
+    ready = select(*fields).where(  # type: ignore[call-overload]  # SQLModel types four at most
         col(Image.id).in_(image_ids), Image.account_id == account_id, Image.state == "ready"
     )
     locked = session.exec(ready.order_by(col(Image.id)).with_for_update())
@@ -70,7 +78,10 @@ def _tell_of_burial(session: Session, doomed: Sequence[Doomed]) -> None:
         bucket = session.get_one(Bucket, bucket_id)
         here = [image for image in doomed if image.bucket_id == bucket_id]
         for image in here:
-            announce_purge(session, bucket, image.prefix, keys[image.id])
+            if image.photo_id:
+                announce_photo_purge(session, bucket, keys[image.id])
+            else:
+                announce_purge(session, bucket, image.prefix, keys[image.id])
             announce(session, deletion_subject(image.id), ImageDeleted(image_id=image.id))
         count_storage(session, bucket, -sum(image.size for image in here))
         count_images(session, bucket_id, -len(here))

@@ -93,6 +93,18 @@ class Unauthorized(ServiceError):
     message = "A valid API key is needed: send it as 'Authorization: Bearer sk_...'."
 
 
+class UnknownToken(Unauthorized):
+    """The photo API was asked without a token, or with one we do not know."""
+
+    message = "A valid user token is needed: send it as 'Authorization: <token>'."
+
+
+class WrongPassword(Unauthorized):
+    """The same for an alias that nobody has."""
+
+    message = "The alias or the password is wrong."
+
+
 class PaymentRequired(ServiceError):
     """The account cannot pay for this."""
 

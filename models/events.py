@@ -100,7 +100,10 @@ class Rendering(Wire, frozen=True, tag="rendering"):
 
 
 class Purged(Wire, frozen=True, tag="purged"):
-    """Objects of a bucket that must not be served again as they were. Empty keys: all of it."""
+    """Objects of a bucket that must not be served again as they were. Empty keys: all of it.
+
+    Photos are at the root of the edge: their bucket is empty.
+    """
 
     bucket: str
     keys: list[str]

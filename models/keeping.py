@@ -159,6 +159,11 @@ def announce_purge(session: Session, bucket: Bucket, prefix: str, keys: Iterable
     announce(session, purge_subject(public_id), Purged(bucket=public_id, keys=paths))
 
 
+def announce_photo_purge(session: Session, bucket: Bucket, keys: Iterable[str]) -> None:
+    """The same for photos, which are at the root of every edge."""
+    announce(session, purge_subject(bucket.public_id), Purged(bucket="", keys=list(keys)))
+
+
 def count_storage(session: Session, bucket: Bucket, size: int) -> None:
     """Count bytes of variants to the bucket's account; a customer's own storage is not counted."""
     if bucket.endpoint is None:

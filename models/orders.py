@@ -23,6 +23,7 @@ from models.failpoint import failpoint
 from models.galleries import check_galleries
 from models.keeping import Made, Mastered, Results, keep_new, replace_variants
 from models.outgoing import announce
+from models.photos import give_photo, take_photo_back
 from models.recipe import Recipe
 from models.records import BLINDLY, Account, Bucket, Image, Order, new_id
 from models.replays import belongs_to_order
@@ -33,7 +34,8 @@ class Draft(Wire, frozen=True):
     """An order before it is accepted: the original is in staging, nothing is paid.
 
     With an `image_id` it replaces that image's variants, else it makes an image for each list of
-    recipes. `change` holds what is asked besides pixels.
+    recipes; a photo is kept as it is, its one list is empty. `change` holds what is asked besides
+    pixels.
     """
 
     order_id: str
@@ -48,6 +50,7 @@ class Draft(Wire, frozen=True):
     image_id: str | None = None
     prefix: str = ""
     unique_keys: bool = False
+    alt_text: str | None = None
     request_id: str = ""
 
 
@@ -70,7 +73,11 @@ def accept_order(session: Session, draft: Draft) -> None:
     belongs_to_order(session, draft.order_id)
     session.flush()
     if draft.image_id is None:
-        session.add_all(_image(draft, position) for position in range(len(draft.asked)))
+        photo_id = None
+        if draft.kind == "photo":
+            photo_id = give_photo(session, draft.account_id, draft.alt_text)
+        for position in range(len(draft.asked)):
+            session.add(_image(draft, position, photo_id))
     event = OrderAccepted(order_id=draft.order_id, request_id=draft.request_id)
     announce(session, order_subject(draft.order_id), event)
     failpoint("G2.before_commit")
@@ -108,13 +115,14 @@ def _order(draft: Draft, amount: ledger.Amount) -> Order:
     )
 
 
-def _image(draft: Draft, position: int) -> Image:
+def _image(draft: Draft, position: int, photo_id: str | None) -> Image:
     return Image(
         id=new_id(),
         account_id=draft.account_id,
         bucket_id=draft.bucket_id,
         order_id=draft.order_id,
         position=position,
+        photo_id=photo_id,
         prefix=draft.prefix,
         name=draft.change.name or draft.original.name,
         description=draft.change.description,
@@ -195,6 +203,7 @@ def fail_order(session: Session, order_id: str, failure: Failure, left: Sequence
     if order.image_id is None:
         for image in images_of(session, order):
             session.delete(image)
+            take_photo_back(session, image)
     amount = ledger.Amount(order.cost_free, order.cost_paid)
     ledger.refund(session, order.account_id, order_id, amount)
     announce(session, outcome_subject(order_id), OrderFinished(order_id=order_id, state="failed"))

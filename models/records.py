@@ -79,6 +79,28 @@ class ApiKey(Record, table=True):
     revoked_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
+class User(Record, table=True):
+    """Somebody who logs in to the photo API of an account. `alias` is in small letters."""
+
+    __tablename__ = "users"
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    alias: str = Field(unique=True)
+    password_hash: str
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+
+
+class Token(Record, table=True):
+    """What a user got for the right password. Only its digest is kept."""
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    user_id: str = Field(foreign_key="users.id", index=True)
+    digest: str = Field(unique=True)
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
 class Bucket(Record, table=True):
     """A place to keep objects. `public_id` is its first path segment on the edge.
 
@@ -202,10 +224,20 @@ class Order(Record, table=True):
     parked_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
+class Photo(Record, table=True):
+    """An id that was given to a photo, for ever: what is deleted stays known as deleted."""
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id")
+    alt_text: str | None = None
+    created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
+
+
 class Image(Record, table=True):
     """The variants of one requested size.
 
     `size` is what its variants count as storage, `kept_size` what its kept original does.
+    One with a `photo_id` is a photo: its one variant is at the root of the edge.
     """
 
     __table_args__ = (
@@ -220,6 +252,21 @@ class Image(Record, table=True):
             sqlite_where=text("state = 'ready' AND gallery_count = 0"),
         ),
         Index(
+            "ix_image_photo",
+            "photo_id",
+            unique=True,
+            postgresql_where=text("photo_id IS NOT NULL"),
+            sqlite_where=text("photo_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_image_photos",
+            "account_id",
+            "created_at",
+            "id",
+            postgresql_where=text("state = 'ready' AND photo_id IS NOT NULL"),
+            sqlite_where=text("state = 'ready' AND photo_id IS NOT NULL"),
+        ),
+        Index(
             "ix_image_deleted",
             "updated_at",
             postgresql_where=text("state = 'deleted'"),
@@ -232,6 +279,7 @@ class Image(Record, table=True):
     bucket_id: str = Field(foreign_key="bucket.id")
     order_id: str = Field(foreign_key="orders.id", index=True)
     position: int = 0
+    photo_id: str | None = Field(default=None, foreign_key="photo.id")
     state: str = "pending"
     prefix: str = ""
     gallery_count: int = 0

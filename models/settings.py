@@ -17,6 +17,7 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]  # a day: infinity is no deadl
 
 
 RateLimit = Annotated[str, Meta(pattern=r"^([1-9]\d{0,8}/(second|minute|hour|day))?$")]
+UrlPrefix = Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~-]+)*$")]
 
 
 class SettingsError(Exception):
@@ -41,6 +42,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Public address of the gateway; empty means http://host:port."""
     edge_url: str = ""
     """Public address of the edge; empty means http://host:edge_port."""
+    photo_url: str = ""
+    """Public address of the photos of the photo API; empty means the edge's."""
+    snapix_host: str = ""
+    """Host name that the image API answers to; empty means any."""
+    snapix_prefix: UrlPrefix = ""
+    """Path in front of the image API's paths, as /images."""
+    snapas_host: str = ""
+    """Host name that the photo API answers to; empty means any, beside the image API by path."""
+    snapas_prefix: UrlPrefix = ""
+    """Path in front of the photo API's paths, as /photos."""
+    token_days: Annotated[int, Meta(ge=0, le=36_500)] = 365
+    """How long a token of the photo API is good; 0 means until it is logged out."""
     database_url: str = ""
     """postgresql://...; empty opens SQLite in the data folder."""
     database_pool: Count = 8
@@ -118,6 +131,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Wrong API keys from one address."""
     rate_limit_renders: RateLimit = "200/second"
     """Renders that one edge makes for one account; what it has already is not counted."""
+    rate_limit_logins: RateLimit = "10/minute"
+    """Log-ins that are tried for one user, and from one address."""
     rate_limit_store: Annotated[str, Meta(pattern=r"^((redis|rediss|valkey|valkeys)://.+)?$")] = ""
     """redis://..., when several gateways count together; empty counts in each process alone."""
     drain_seconds: Seconds = 8
@@ -136,12 +151,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def public_api(self) -> str:
         """Where clients reach the gateway, without a slash at the end."""
-        return (self.api_url or f"http://{_in_url(self.host)}:{self.port}").rstrip("/")
+        here = f"http://{_in_url(self.host)}:{self.port}{self.snapix_prefix}"
+        return (self.api_url or here).rstrip("/")
 
     @property
     def public_edge(self) -> str:
         """Where browsers reach the edge, without a slash at the end."""
         return (self.edge_url or f"http://{_in_url(self.host)}:{self.edge_port}").rstrip("/")
+
+    @property
+    def public_photos(self) -> str:
+        """Where browsers find the photos of the photo API, without a slash at the end."""
+        return (self.photo_url or self.public_edge).rstrip("/")
 
     @property
     def embedded_bus(self) -> bool:

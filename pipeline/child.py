@@ -20,6 +20,7 @@ from pipeline.jobs import (
     EncodeJob,
     Failed,
     Finished,
+    KeepJob,
     Printed,
     Probed,
     ProbeJob,
@@ -83,6 +84,8 @@ def _perform(job: object, limits: Limits) -> Iterator[Reply]:
             yield Probed(probe=engine.probe(Path(job.source)))
         case RenderJob():
             yield from _render(job, limits)
+        case KeepJob():
+            yield _keep_photo(job, limits)
         case DevelopJob():
             yield from _develop(job, limits)
         case EncodeJob():
@@ -112,6 +115,13 @@ def _pictures(
         allow_step(0)
         yield found
         allow_step(limits.read_seconds)
+
+
+def _keep_photo(job: KeepJob, limits: Limits) -> Printed:
+    allow_step(limits.read_seconds)
+    taken = engine.take(Path(job.source))
+    allow_step(0)
+    return _keep(engine.keep(taken), Path(job.folder), 0)
 
 
 def _encode(job: EncodeJob) -> Printed:

@@ -15,6 +15,7 @@ from pipeline.engine_drawing import near_lossless
 from pipeline.engine_encode import format_of, icon_sides, mount, save
 from pipeline.engine_errors import reading, writing
 from pipeline.engine_expose import Exposure, expose
+from pipeline.engine_keep import keep, take
 from pipeline.engine_load import Load, number, open_original
 from pipeline.geometry import Size
 from pipeline.prints import CONTENT_TYPES, EXTENSIONS, Canvas, Picture, Print, Probe
@@ -27,10 +28,12 @@ __all__ = [
     "Probe",
     "develop",
     "encode",
+    "keep",
     "pictures",
     "prepare",
     "probe",
     "render",
+    "take",
 ]
 
 

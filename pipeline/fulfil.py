@@ -14,6 +14,7 @@ from models.events import Original
 from models.failpoint import failpoint
 from models.keeping import Made
 from models.orders import finish_order
+from models.photos import photo_key
 from models.places import order_folder
 from models.recipe import Recipe, thumbnails
 from models.records import Image, Order
@@ -22,7 +23,7 @@ from pipeline.masters import Task, keep_masters, mezzanines
 from pipeline.order import Told
 from pipeline.prints import Probe
 from pipeline.stores import Objects, Stores
-from pipeline.studio import StoredPrint, Studio
+from pipeline.studio import Prints, StoredPrint, Studio
 
 THUMBS = ("thumb_small", "thumb_big")
 
@@ -48,10 +49,10 @@ async def fulfil(
     order = task.order
     place = stores.of(task.bucket)  # one that fails is known before anything is rendered
     async with stores.own.file(order.staging_key, studio.scratch) as source:
-        recipes = list(_recipes(order.asked))
-        with await studio.render(source, recipes, told, partial(mezzanines, task)) as prints:
-            puttings = list(_puttings(task, prints[: len(recipes)]))
-            masters = await keep_masters(task, prints, len(recipes), stores.own)
+        with await _made(task, source, studio, told) as prints:
+            asked = 1 if order.kind == "photo" else len(list(_recipes(order.asked)))
+            puttings = list(_puttings(task, prints[:asked]))
+            masters = await keep_masters(task, prints, asked, stores.own)
             failpoint("W2.rendered")
             await _store(place, puttings)
             failpoint("W2.stored")
@@ -63,6 +64,13 @@ async def fulfil(
         await stores.own.delete([master.storage_key for master in masters])
         await place.delete([put.made.storage_key for put in puttings])
         raise
+
+
+async def _made(task: Task, source: Path, studio: Studio, told: Told | None) -> Prints:
+    if task.order.kind == "photo":
+        return await studio.keep(source)
+    recipes = list(_recipes(task.order.asked))
+    return await studio.render(source, recipes, told, partial(mezzanines, task))
 
 
 async def _store(storage: Objects, puttings: Sequence[Putting]) -> None:
@@ -83,6 +91,10 @@ def _recipes(asked: Sequence[Sequence[Recipe]]) -> Iterator[Recipe]:
 
 
 def _puttings(task: Task, prints: Sequence[StoredPrint]) -> Iterator[Putting]:
+    if task.order.kind == "photo":
+        photo = prints[0]
+        yield _putting(task, 0, f"{photo.width}x{photo.height}", photo, counted=True)
+        return
     rest = iter(prints[len(THUMBS) :])
     for number, recipes in enumerate(task.order.asked):
         for suffix, thumb in zip(THUMBS, prints, strict=False):
@@ -96,7 +108,7 @@ def _putting(
     task: Task, number: int, suffix: str, stored: StoredPrint, *, counted: bool
 ) -> Putting:
     image = task.images[number]
-    object_key = _object_key(task.order, image.id, suffix, stored.extension)
+    object_key = _object_key(task.order, image, suffix, stored.extension)
     made = Made(
         id_suffix=suffix,
         object_key=object_key,
@@ -113,11 +125,13 @@ def _putting(
     return Putting(number, made, stored.path)
 
 
-def _object_key(order: Order, image_id: str, suffix: str, extension: str) -> str:
+def _object_key(order: Order, image: Image, suffix: str, extension: str) -> str:
     """The same at every try; with `unique_keys` one that the image never had before."""
+    if image.photo_id:
+        return photo_key(image, extension)
     if not order.unique_keys:
-        return f"{image_id}-{suffix}.{extension}"
-    return f"{image_id}-{word_for(order.id, suffix, extension)}-{suffix}.{extension}"
+        return f"{image.id}-{suffix}.{extension}"
+    return f"{image.id}-{word_for(order.id, suffix, extension)}-{suffix}.{extension}"
 
 
 def _storage_key(task: Task, image: Image, object_key: str) -> str:

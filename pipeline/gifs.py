@@ -2,19 +2,19 @@
 
 from typing import Final
 
-_HEADER: Final = 13
+HEADER: Final = 13
 
 
 def is_whole(data: bytes) -> bool:
     """True unless the file ends inside a block. A missing trailer alone is harmless and common."""
     try:
-        at = _HEADER + _table(data[10])
+        at = HEADER + table_size(data[10])
         while at < len(data):
             match data[at]:
                 case 0x2C:
-                    at = _blocks(data, at + 11 + _table(data[at + 9]))
+                    at = after_blocks(data, at + 11 + table_size(data[at + 9]))
                 case 0x21:
-                    at = _blocks(data, at + 2)
+                    at = after_blocks(data, at + 2)
                 case _:
                     return True  # the trailer, or padding that every decoder stops at
     except IndexError:
@@ -22,12 +22,12 @@ def is_whole(data: bytes) -> bool:
     return at == len(data)
 
 
-def _table(flags: int) -> int:
+def table_size(flags: int) -> int:
     """Bytes of the colour table that these flags announce."""
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _blocks(data: bytes, at: int) -> int:
+def after_blocks(data: bytes, at: int) -> int:
     """Past a chain of sub-blocks, each led by its length; 0 ends the chain."""
     while length := data[at]:
         at += length + 1

@@ -34,6 +34,13 @@ class RenderJob(Wire, frozen=True, tag=True):
     recipes: tuple[Recipe, ...]
 
 
+class KeepJob(Wire, frozen=True, tag=True):
+    """Keep `source` as a photo, see `pipeline.photo`; it is the print 0 of `folder`."""
+
+    source: str
+    folder: str
+
+
 class DevelopJob(Wire, frozen=True, tag=True):
     """Write every distinct picture's raw pixels; the file is named by its first recipe."""
 
@@ -100,7 +107,7 @@ class Failed(Wire, frozen=True, tag=True):
     problems: tuple[Problem, ...] = ()
 
 
-Job = ProbeJob | RenderJob | DevelopJob | EncodeJob
+Job = ProbeJob | RenderJob | KeepJob | DevelopJob | EncodeJob
 Reply = Ready | Begun | Probed | Developed | Printed | Finished | Failed
 
 write = msgspec.json.Encoder().encode

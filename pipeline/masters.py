@@ -34,7 +34,12 @@ def _mezzanines(task: Task, probe: Probe) -> Iterator[tuple[int, Recipe]]:
 
 
 async def keep_masters(task: Task, prints: Prints, asked: int, storage: Storage) -> list[Mastered]:
-    """Store what came after the `asked` prints, and the original where the bucket keeps it."""
+    """Store what came after the `asked` prints, and the original where the bucket keeps it.
+
+    A photo has none: it is its own, and its original has the metadata that it was freed of.
+    """
+    if task.order.kind == "photo":
+        return []
     numbers = [number for number, _ in _mezzanines(task, prints.probe)]
     copies = zip(numbers, prints[asked:], strict=False)
     puts = [_keep_mezzanine(task, number, made, storage) for number, made in copies]

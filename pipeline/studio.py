@@ -17,14 +17,16 @@ from pipeline.admission import admit
 from pipeline.budget import Budget
 from pipeline.children import Child
 from pipeline.crew import Crew
-from pipeline.jobs import Printed, Probed, ProbeJob, Reply
+from pipeline.jobs import KeepJob, Printed, Probed, ProbeJob, Reply
 from pipeline.limits import Limits
 from pipeline.order import Order, Told, carry_out
+from pipeline.photo import stand_in
 from pipeline.plan import Plan, plan
 from pipeline.prints import Probe
 from pipeline.scratch import Scratch, default_scratch
 
 _AT_ONCE = -math.inf  # a header is read in a millisecond: before everything else
+_IN_TURN = 0.0
 _LONGEST_RETRY = 30
 
 Also = Callable[[Probe], Sequence[Recipe]]
@@ -201,6 +203,25 @@ class Studio:
                 todo = plan(probe, wanted, self._crew.free)
                 return await self._carry_out(todo, source, probe, told, len(recipes))
 
+    async def keep(self, source: Path) -> Prints:
+        """The file itself as a photo: the one print. Typed errors, and nothing left by them."""
+        with self._entered():
+            probe = await self._probe(source)
+            memory = admit(probe, [stand_in(probe)], self.limits)
+            async with self._budget.loan(memory.order):
+                return await self._keep(source, probe)
+
+    async def _keep(self, source: Path, probe: Probe) -> Prints:
+        replies: list[Reply] = []
+        with self._folder() as folder:
+            job = KeepJob(source=str(source), folder=str(folder))
+            await self._crew.ask(_IN_TURN, job, self.limits.seconds, replies.append)
+            made = [_stored(folder, reply) for reply in replies if isinstance(reply, Printed)]
+            if len(made) != 1:
+                raise RenderCrashed
+        self._orders += 1
+        return Prints(folder, made, probe)
+
     @contextmanager
     def _entered(self) -> Iterator[None]:
         """A place in the house: one for each child, and `queue` more."""
@@ -230,15 +251,21 @@ class Studio:
     async def _carry_out(
         self, todo: Plan, source: Path, probe: Probe, told: Told | None, asked: int
     ) -> Prints:
-        folder = self._scratch.folder()
-        order = Order(todo, source, folder, self.limits.seconds, told, asked)
-        try:
+        with self._folder() as folder:
+            order = Order(todo, source, folder, self.limits.seconds, told, asked)
             made = await carry_out(order, self._crew)
+        self._orders += 1
+        return Prints(folder, _spread(todo, [_stored(folder, one) for one in made]), probe)
+
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """A folder for what is made, gone when that fails."""
+        folder = self._scratch.folder()
+        try:
+            yield folder
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self._orders += 1
-        return Prints(folder, _spread(todo, [_stored(folder, one) for one in made]), probe)
 
 
 def _spread(todo: Plan, made: Sequence[StoredPrint]) -> list[StoredPrint]:

@@ -15,13 +15,14 @@ from gateway.openapi import (
     options,
     orders,
     parameters,
+    photos,
     shapes,
     upkeep,
 )
 from gateway.openapi.operation import Operation, Paths, written
 from gateway.openapi.words import Json
 
-_SUBJECTS = (images, convert, orders, galleries, keys, buckets, upkeep)
+_SUBJECTS = (images, convert, orders, galleries, keys, buckets, photos, upkeep)
 
 TAGS = {
     "Images": "Upload, list, look at, change and delete.",
@@ -30,7 +31,15 @@ TAGS = {
     "Galleries": "Images that belong together.",
     "Keys": "Who may do what.",
     "Buckets": "Where images are kept.",
+    "Photos": "Photos kept as they are: another API on the same account.",
     "Service": "About the service itself.",
+}
+
+_USER_TOKEN = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Authorization",
+    "description": "A user's token of the photo API: bare, or after `Token` or `Bearer`.",
 }
 
 _ABOUT = """\
@@ -80,10 +89,11 @@ def _info() -> Json:
 
 
 def _components(described: Paths) -> Json:
-    causes = [cause for one in _operations(described) for cause in one.all_causes]
+    own = [one for one in _operations(described) if not one.photos]
+    causes = [cause for one in own for cause in one.all_causes]
     key = {"type": "http", "scheme": "bearer", "description": "An API key: `sk_...`."}
     return {
-        "securitySchemes": {"apiKey": key},
+        "securitySchemes": {"apiKey": key, "userToken": _USER_TOKEN},
         "schemas": _schemas(),
         "parameters": parameters.parameters(),
         "headers": parameters.headers(),
@@ -96,5 +106,5 @@ def _operations(described: Paths) -> list[Operation]:
 
 
 def _schemas() -> Json:
-    sources = (failures, options, shapes, orders, galleries, keys, buckets)
+    sources = (failures, options, shapes, orders, galleries, keys, buckets, photos)
     return {name: shape for source in sources for name, shape in source.shapes().items()}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.openapi.words import Json, exactly, example, ref, several, text
+from gateway.photo_views import failure_body
 from models.errors import (
     AnswerLost,
     BadRequest,
@@ -18,12 +19,14 @@ from models.errors import (
     TooManyRequests,
     Unauthorized,
     Unavailable,
+    UnknownToken,
 )
 
 Cause = type[ServiceError]
 
 ALWAYS: tuple[Cause, ...] = (ServiceError, Unavailable)
 WITH_KEY: tuple[Cause, ...] = (Unauthorized, MissingPermission, TooManyRequests)
+WITH_TOKEN: tuple[Cause, ...] = (UnknownToken, MissingPermission, TooManyRequests)
 WITH_BODY: tuple[Cause, ...] = (BadRequest, InvalidFields, RequestTimeout, TooLarge, Overloaded)
 REPEATED: tuple[Cause, ...] = (StillRunning, AnswerLost, KeyReused)
 
@@ -58,12 +61,24 @@ def shapes() -> dict[str, Json]:
     return {"Problem": problem, "Error": error}
 
 
-def answers_of(causes: Sequence[Cause]) -> dict[str, Json]:
+def answers_of(causes: Sequence[Cause], *, photos: bool = False) -> dict[str, Json]:
     """The responses of an operation that can fail in these ways, by status."""
     by_status: dict[int, list[Cause]] = {}
     for cause in dict.fromkeys(causes):
         by_status.setdefault(cause.status, []).append(cause)
-    return {str(status): _answer(status, by_status[status]) for status in sorted(by_status)}
+    say = _photo_answer if photos else _answer
+    return {str(status): say(status, by_status[status]) for status in sorted(by_status)}
+
+
+def _photo_answer(status: int, causes: list[Cause]) -> Json:
+    """The same in the photo API's envelope, which has no codes to point to."""
+    said = [_made(cause) for cause in causes]
+    examples = {one.code(): example(one.sentence, failure_body(one)) for one in said}
+    return {
+        "description": " Or: ".join(one.sentence for one in said),
+        "headers": _headers(status, causes),
+        "content": {"application/json": {"schema": ref("PhotoError"), "examples": examples}},
+    }
 
 
 def _answer(status: int, causes: list[Cause]) -> Json:

@@ -9,6 +9,7 @@ from models.errors import (
     BadSource,
     BucketFailed,
     BucketRefused,
+    Conflict,
     DamagedImage,
     EmptyFile,
     ForbiddenSource,
@@ -181,7 +182,7 @@ def _change(name: str) -> Operation:
         takes=("imageId", *WAITING),
         body=form_of(UPDATE_FIELDS, needs_source=False, example=asked),
         answers={OK: answer("The image as it is now.", content), ACCEPTED: accepted()},
-        causes=STORED_CAUSES,
+        causes=(*STORED_CAUSES, Conflict),
         samples=(("Words", UPDATE_CURL), ("Pixels", PIXELS_CURL)),
     )
 

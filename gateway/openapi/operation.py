@@ -9,6 +9,7 @@ from gateway.openapi.failures import (
     REPEATED,
     WITH_BODY,
     WITH_KEY,
+    WITH_TOKEN,
     Cause,
     answers_of,
 )
@@ -22,6 +23,7 @@ ASKED_OF_ALL = ("X-Request-Id-Given",)
 class Operation(Wire, frozen=True):
     """What a method of a path does. `needs` is the permission; None is for everybody.
 
+    `photos` is about the photo API, which answers errors in its own words.
     `takes` names parameters that are components; `also_needs` is said of a second permission;
     `pages` are the statuses of errors that browsers are told as a web page.
     """
@@ -32,6 +34,7 @@ class Operation(Wire, frozen=True):
     text: str
     answers: Mapping[str, Json]
     needs: str | None = None
+    photos: bool = False
     also_needs: str | None = None
     takes: tuple[str, ...] = ()
     body: Json | None = None
@@ -42,7 +45,7 @@ class Operation(Wire, frozen=True):
     @property
     def all_causes(self) -> tuple[Cause, ...]:
         """Every way it can fail: its own, and those that all operations share."""
-        with_key = WITH_KEY if self.needs else ()
+        with_key = (WITH_TOKEN if self.photos else WITH_KEY) if self.needs else ()
         with_body = WITH_BODY if self.body else ()
         repeated = REPEATED if self.replays else ()
         return (*with_body, *with_key, *self.causes, *repeated, *ALWAYS)
@@ -63,13 +66,19 @@ def written(operation: Operation) -> Json:
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.text,
-        "security": [{"apiKey": []}] if operation.needs else [],
+        "security": _security(operation),
         **_permissions(operation),
         "parameters": [ref(name, "parameters") for name in (*operation.takes, *ASKED_OF_ALL)],
         **({"requestBody": operation.body} if operation.body else {}),
         "responses": _good(operation) | _bad(operation),
         **_samples(operation),
     }
+
+
+def _security(operation: Operation) -> list[Json]:
+    if operation.needs is None:
+        return []
+    return [{"userToken": []}, {"apiKey": []}] if operation.photos else [{"apiKey": []}]
 
 
 def _permissions(operation: Operation) -> Json:
@@ -102,7 +111,7 @@ def _samples(operation: Operation) -> Json:
 
 
 def _bad(operation: Operation) -> dict[str, Json]:
-    answers = answers_of(operation.all_causes)
+    answers = answers_of(operation.all_causes, photos=operation.photos)
     for status in operation.pages:
         answers[status]["content"]["text/html"] = {"schema": {"type": "string"}}
     return answers

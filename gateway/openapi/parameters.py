@@ -1,7 +1,8 @@
 """Parameters and headers that several operations share."""
 
-from gateway.openapi.samples import GALLERY_ID, IMAGE_ID, KEY_ID, ORDER_ID
+from gateway.openapi.samples import GALLERY_ID, IMAGE_ID, KEY_ID, ORDER_ID, PHOTO_ID
 from gateway.openapi.words import Json, integer
+from gateway.photos import MOST_LISTED
 
 _BOOLEAN = {"enum": ["true", "false"], "default": "false"}
 
@@ -18,6 +19,7 @@ def _paths() -> dict[str, Json]:
         "galleryId": _path("gallery_id", "The gallery's id.", GALLERY_ID),
         "keyId": _path("key_id", "The key's id.", KEY_ID),
         "bucketKeyPath": _path("key", "The bucket's key.", "archive"),
+        "photoId": _path("photo_id", "The photo's id.", PHOTO_ID),
         "topic": _path("topic", "A page of the guide.", "images"),
     }
 
@@ -30,6 +32,11 @@ def _queries() -> dict[str, Json]:
         "page": _query("page", page),
         "limit": _query("limit", limit | {"default": 50}),
         "limitUngrouped": _query("limit", limit | {"default": 200}),
+        "limitPhotos": _query(
+            "limit",
+            integer("Most photos of a page.", minimum=1, maximum=MOST_LISTED)
+            | {"default": MOST_LISTED},
+        ),
         "sort": _query("sort", order, "`asc` is newer to older, `desc` older to newer."),
         "bucketKey": _query(
             "bucketKey", {"type": "string"}, "The bucket; otherwise the primary one."

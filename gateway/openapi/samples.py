@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from gateway import views
 from gateway.buckets import bucket_view
 from gateway.openapi.words import Json
+from gateway.photo_views import login_view
 from models.accounts import DEFAULT_BUCKET
 from models.events import Failure, Original
 from models.galleries import Placed
 from models.library import Shelf
-from models.records import Account, ApiKey, Bucket, Gallery, Image, Order, Variant
+from models.photos import Shot
+from models.records import Account, ApiKey, Bucket, Gallery, Image, Order, Photo, User, Variant
 
 API = "https://api.example.com"
 EDGE = "https://images.example.com"
@@ -19,6 +21,7 @@ BUCKET_ID = "3d6c1c36-63c3-4e64-9d1c-2b7f2f4f6a10"
 IMAGE_ID = "7c1e3b52-4a0d-4d5f-8f57-1f2a9b6c4e01"
 SECOND_ID = "b86f5f0a-90b7-4f0b-a0b5-3d4c2e1f7a02"
 GALLERY_ID = "5a4b9f6e-1c2d-4b8a-9e7f-0d1c2b3a4f03"
+PHOTO_ID = "aBCd5678"
 ORDER_ID = "e2d1c0b9-8a7f-4e6d-8c5b-4a3f2e1d0c04"
 KEY_ID = "c4b3a291-8f7e-4d6c-9b5a-0f1e2d3c4b05"
 
@@ -205,6 +208,20 @@ def order(state: str) -> Json:
     )
     done = images_answer() | statistics(4) if state == "done" else {}
     return views.order_view(row, API) | done
+
+
+def shot(*, ready: bool = True) -> Shot:
+    """A photo, with its file when it is ready."""
+    photo = Photo(id=PHOTO_ID, account_id=ACCOUNT_ID, created_at=_MADE)
+    made = _variant(IMAGE_ID, "4000x2250", "jpg", (4000, 2250), 2_838_770)
+    made.object_key = f"{PHOTO_ID}.jpg"
+    return Shot(photo, _image(IMAGE_ID, "harbour.jpg", [made]), made if ready else None)
+
+
+def login() -> Json:
+    """Who logged in."""
+    user = User(account_id=ACCOUNT_ID, alias="matt", password_hash="", created_at=_MADE)
+    return login_view("00000000-0000-4000-8000-000000000000", user)
 
 
 def key() -> Json:

@@ -38,6 +38,15 @@ Images go to the account's primary bucket unless a request names another one. Th
 in our storage; you can add buckets in S3-compatible storage of your own, which do not count as
 storage used.
 """,
+    "photos": """
+This is another API on the same account: that of photo blogs, and of programs that upload from a
+desktop. A photo is kept as it is, has an address of eight letters and digits, and costs a credit.
+The image API lists it as an image with one file.
+
+Every answer is `{"code": 200, "data": ...}` and every error `{"code": 400, "error_msg": "..."}`.
+Send a user's token, or an API key, as `Authorization: ...`, with `Token` or `Bearer` before it or
+nothing.
+""",
     "options": """
 `resizeOptions` and `formatOptions` are JSON in a form field: an array or a single object. An option
 that is not known is refused by its path. What is not given has the default below.

@@ -14,9 +14,19 @@ import pytest
 
 from gateway.openapi.document import paths
 from tests.system.drawn import photo
-from tests.system.world import World
+from tests.system.world import CALOTYPE, World
 
-TOPICS = ("images", "convert", "orders", "galleries", "keys", "buckets", "options", "errors")
+TOPICS = (
+    "images",
+    "convert",
+    "orders",
+    "galleries",
+    "keys",
+    "buckets",
+    "photos",
+    "options",
+    "errors",
+)
 
 # The shell fails when a request does, whatever the sample pipes its answer into.
 SHELL = """set -e
@@ -179,7 +189,7 @@ SAMPLES = [
 ]
 # It needs a storage somewhere else; tests of buckets bring one.
 ELSEWHERE = {"createBucket"}
-LAST = ("deleteImage", "deleteGallery", "revokeKey")
+LAST = ("deleteImage", "deleteGallery", "revokeKey", "logOut")
 
 
 class Shell:
@@ -206,6 +216,12 @@ class Shell:
         return json.loads(self.run(source))
 
 
+def let_in(system: World) -> None:
+    """The user that the documentation speaks of; it is there already when another test made it."""
+    command = [CALOTYPE, "users", "create", "matt", "--data", system.data]
+    subprocess.run(command, input=b"correct horse", capture_output=True, check=False)
+
+
 @pytest.fixture
 def shell(system: World, tmp_path: Path) -> Shell:
     """With an image, a gallery, an order and a key, all made by commands of the guide."""
@@ -215,6 +231,9 @@ def shell(system: World, tmp_path: Path) -> Shell:
     made.names["IMAGE_ID"] = uploaded["data"][0]["id"]
     made.names["SOURCE"] = uploaded["simpleData"][0]["variants"]["webp"]
     made.names["GALLERY_ID"] = made.named("createGallery", "Of one image")["gallery"]["id"]
+    made.names["PHOTO_ID"] = made.named("uploadPhoto", "A file")["data"]["id"]
+    let_in(system)
+    made.names["TOKEN"] = made.named("logIn", "Matt")["data"]["access_token"]
     made.names["KEY_ID"] = made.named("createKey", "A key to upload")["key"]["id"]
     made.names["ORDER_ID"] = made.named("getOrder", "Do not wait")["id"]
     return made

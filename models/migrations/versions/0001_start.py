@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 as many statements as there are tables and indexes
 
     op.create_table(
         "account",
@@ -64,6 +64,47 @@ def upgrade() -> None:
     with op.batch_alter_table("api_key", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_api_key_account_id"), ["account_id"], unique=False)
 
+    op.create_table(
+        "users",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("alias", sa.String(), nullable=False),
+        sa.Column("password_hash", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_users_account_id_account")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.UniqueConstraint("alias", name=op.f("uq_users_alias")),
+    )
+    with op.batch_alter_table("users", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_users_account_id"), ["account_id"], unique=False)
+
+    op.create_table(
+        "token",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("user_id", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_token_user_id_users")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_token")),
+        sa.UniqueConstraint("digest", name=op.f("uq_token_digest")),
+    )
+    with op.batch_alter_table("token", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_token_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "photo",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("alt_text", sa.String(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_photo_account_id_account")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_photo")),
+    )
     op.create_table(
         "bucket",
         sa.Column("id", sa.String(), nullable=False),
@@ -261,6 +302,7 @@ def upgrade() -> None:
         sa.Column("bucket_id", sa.String(), nullable=False),
         sa.Column("order_id", sa.String(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("photo_id", sa.String(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("prefix", sa.String(), nullable=False),
         sa.Column("gallery_count", sa.Integer(), nullable=False),
@@ -278,6 +320,7 @@ def upgrade() -> None:
             ["bucket_id"], ["bucket.id"], name=op.f("fk_image_bucket_id_bucket")
         ),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_image_order_id_orders")),
+        sa.ForeignKeyConstraint(["photo_id"], ["photo.id"], name=op.f("fk_image_photo_id_photo")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_image")),
     )
     with op.batch_alter_table("image", schema=None) as batch_op:
@@ -292,6 +335,20 @@ def upgrade() -> None:
             "ix_image_list", ["account_id", "bucket_id", "state", "created_at", "id"], unique=False
         )
         batch_op.create_index(batch_op.f("ix_image_order_id"), ["order_id"], unique=False)
+        batch_op.create_index(
+            "ix_image_photo",
+            ["photo_id"],
+            unique=True,
+            postgresql_where=sa.text("photo_id IS NOT NULL"),
+            sqlite_where=sa.text("photo_id IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_image_photos",
+            ["account_id", "created_at", "id"],
+            unique=False,
+            postgresql_where=sa.text("state = 'ready' AND photo_id IS NOT NULL"),
+            sqlite_where=sa.text("state = 'ready' AND photo_id IS NOT NULL"),
+        )
         batch_op.create_index(
             "ix_image_ungrouped",
             ["account_id", "bucket_id", "created_at", "id"],
@@ -366,7 +423,7 @@ def upgrade() -> None:
     )
 
 
-def downgrade() -> None:
+def downgrade() -> None:  # noqa: PLR0915 as above
 
     op.drop_table("master")
     op.drop_table("variant")
@@ -380,6 +437,16 @@ def downgrade() -> None:
             "ix_image_ungrouped",
             postgresql_where=sa.text("state = 'ready' AND gallery_count = 0"),
             sqlite_where=sa.text("state = 'ready' AND gallery_count = 0"),
+        )
+        batch_op.drop_index(
+            "ix_image_photos",
+            postgresql_where=sa.text("state = 'ready' AND photo_id IS NOT NULL"),
+            sqlite_where=sa.text("state = 'ready' AND photo_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_image_photo",
+            postgresql_where=sa.text("photo_id IS NOT NULL"),
+            sqlite_where=sa.text("photo_id IS NOT NULL"),
         )
         batch_op.drop_index(batch_op.f("ix_image_order_id"))
         batch_op.drop_index("ix_image_list")
@@ -444,6 +511,15 @@ def downgrade() -> None:
         )
 
     op.drop_table("bucket")
+    op.drop_table("photo")
+    with op.batch_alter_table("token", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_token_user_id"))
+
+    op.drop_table("token")
+    with op.batch_alter_table("users", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_users_account_id"))
+
+    op.drop_table("users")
     with op.batch_alter_table("api_key", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_api_key_account_id"))
 
