@@ -1,13 +1,12 @@
 """Credits: every movement is a row, and the rows of an account add up to its balance."""
 
-from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
 from models.errors import NotFound, OutOfCredits
-from models.records import Account, LedgerEntry, Order
+from models.records import Account, LedgerEntry
 
 _STEP = {"grant": "open", "reserve": "open", "capture": "close", "refund": "close"}
 
@@ -44,27 +43,6 @@ def refuse_poor(session: Session, account_id: str, cost: int) -> None:
     account = session.get_one(Account, account_id)
     if account.credits_free + account.credits_paid < cost:
         raise OutOfCredits
-
-
-def forgotten_reservations(session: Session, before: datetime) -> list[LedgerEntry]:
-    """Reservations older than `before` that nobody closed, and that belong to no order."""
-    closed = select(LedgerEntry.operation_id).where(LedgerEntry.step == "close")
-    ordered = select(Order.id)
-    found = select(LedgerEntry).where(
-        LedgerEntry.kind == "reserve",
-        LedgerEntry.created_at < before,
-        col(LedgerEntry.operation_id).not_in(closed),
-        col(LedgerEntry.operation_id).not_in(ordered),
-    )
-    return list(session.exec(found))
-
-
-def refund_forgotten(session: Session, before: datetime) -> int:
-    """Give back what a killed conversion had reserved. How many there were."""
-    entries = forgotten_reservations(session, before)
-    for entry in entries:
-        refund(session, entry.account_id, entry.operation_id, Amount(-entry.free, -entry.paid))
-    return len(entries)
 
 
 def capture(session: Session, account_id: str, operation_id: str) -> None:

@@ -14,14 +14,20 @@ from typing import NamedTuple
 
 VARIANTS = "variants"
 _DERIVED = "derived"
-_IMAGE_PARTS = 3
+_PRINT_PARTS = 5
+_DERIVED_PARTS = 6
 
 
 class Owner(NamedTuple):
-    """Whom an object of ours belongs to: a bucket by its public id, and an image."""
+    """Whom an object of ours belongs to: a bucket by its public id, an image, and one of two.
+
+    The order that made it; or the hash of the variant that it was made from on the fly.
+    """
 
     bucket: str
     image_id: str
+    order_id: str = ""
+    source: str = ""
 
 
 def image_folder(bucket_public_id: str, image_id: str) -> str:
@@ -41,6 +47,10 @@ def derived_folder(bucket_public_id: str, image_id: str, sha256: str = "") -> st
 
 
 def owner_of(storage_key: str) -> Owner | None:
-    """The image that this key belongs to; None for what belongs to none."""
-    root, *rest = storage_key.split("/")
-    return Owner(rest[0], rest[1]) if root == VARIANTS and len(rest) >= _IMAGE_PARTS else None
+    """To whom this key belongs; None for one that we cannot have made."""
+    parts = storage_key.split("/")
+    if parts[0] != VARIANTS:
+        return None
+    if len(parts) == _DERIVED_PARTS and parts[3] == _DERIVED:
+        return Owner(parts[1], parts[2], source=parts[4])
+    return Owner(*parts[1:4]) if len(parts) == _PRINT_PARTS and parts[3] != _DERIVED else None

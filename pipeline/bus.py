@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from http import HTTPStatus
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import nats.errors
@@ -46,6 +48,10 @@ _AWAY = (
     asyncio.TimeoutError,
     OSError,
 )
+
+
+class NotThere(Unavailable):
+    """There is no such stream or message right now."""
 
 
 class Delivery(NamedTuple):
@@ -160,6 +166,17 @@ class Bus:
                 await asyncio.sleep(1)
             else:
                 return
+
+    async def ask(self, what: str, **said: Any) -> dict[str, Any]:  # noqa: ANN401 JSON
+        """The answer of JetStream itself. NotThere for what does not exist, else Unavailable."""
+        with _available():
+            reply = await self._client.request(
+                f"$JS.API.{what}", json.dumps(said).encode() if said else b"", timeout=5
+            )
+        answer: dict[str, Any] = json.loads(reply.data)
+        if error := answer.get("error"):
+            raise NotThere if error["code"] == HTTPStatus.NOT_FOUND else Unavailable
+        return answer
 
     async def work(self) -> AsyncGenerator[Delivery | None, None]:
         """Messages of the work stream, one at a time, for ever; None now and then when idle.

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, and_, col, delete, or_, select, update
 
 from models.columns import now
 from models.database import Database
 from models.errors import Unavailable
+from models.events import DROPS
 from models.failpoint import failpoint
 from models.records import Outbox
 from pipeline.bus import Bus
@@ -21,6 +22,7 @@ T = TypeVar("T")
 _GRACE = timedelta(seconds=3)
 _SWEEP_SECONDS = 2.0
 _KEPT = timedelta(hours=1)
+_DROPS_KEPT = timedelta(hours=25)
 _BATCH = 256
 # What is said within this time is marked in one transaction: a mark that is late says it again.
 _MARK_SECONDS = 0.1
@@ -54,7 +56,7 @@ class Relay:
         while True:
             rows = [await self._fresh.get(), *_rest(self._fresh)]
             with contextlib.suppress(Unavailable):  # the sweep finds what stays unsent
-                for row_id in await self._publish(rows):
+                for row_id in await _publish(rows, self._bus):
                     self._said.put_nowait(row_id)
 
     async def _mark_for_ever(self) -> None:
@@ -62,33 +64,41 @@ class Relay:
             first = await self._said.get()
             await asyncio.sleep(_MARK_SECONDS)
             with contextlib.suppress(Unavailable):
-                await self._mark([first, *_rest(self._said)])
+                await _mark([first, *_rest(self._said)], self._database)
 
     async def _sweep_for_ever(self) -> None:
         while True:
             with contextlib.suppress(Unavailable):
-                await self.sweep()
+                while await self.sweep() == _BATCH:
+                    pass
             await asyncio.sleep(_SWEEP_SECONDS)
 
     async def sweep(self, grace: timedelta = _GRACE) -> int:
-        """Publish what is unsent since longer than `grace`; how many rows there were."""
+        """Publish some of what is unsent since longer than `grace`; how many rows were sent."""
         rows = await self._database.read(unsent_rows, now() - grace)
-        if rows:
-            await self._mark(await self._publish(rows))
-        return len(rows)
+        return await say_rows(rows, self._database, self._bus)
 
-    async def _publish(self, rows: Sequence[Outbox]) -> list[str]:
-        failpoint("G3.before_publish")
-        said = (self._bus.publish(row.subject, row.payload, row.id) for row in rows)
-        outcomes = await asyncio.gather(*said, return_exceptions=True)
-        sent = [row.id for row, error in zip(rows, outcomes, strict=True) if error is None]
-        failpoint("G3.published")
-        return sent
 
-    async def _mark(self, ids: Sequence[str]) -> None:
-        if ids:
-            await self._database.run(mark_sent, ids)
-            failpoint("G3.marked")
+async def say_rows(rows: Sequence[Outbox], database: Database, bus: Bus) -> int:
+    """Publish announcements and mark those that the bus has now; how many these are."""
+    said = await _publish(rows, bus)
+    await _mark(said, database)
+    return len(said)
+
+
+async def _publish(rows: Sequence[Outbox], bus: Bus) -> list[str]:
+    failpoint("G3.before_publish")
+    said = (bus.publish(row.subject, row.payload, row.id) for row in rows)
+    outcomes = await asyncio.gather(*said, return_exceptions=True)
+    sent = [row.id for row, error in zip(rows, outcomes, strict=True) if error is None]
+    failpoint("G3.published")
+    return sent
+
+
+async def _mark(ids: Sequence[str], database: Database) -> None:
+    if ids:
+        await database.run(mark_sent, ids)
+        failpoint("G3.marked")
 
 
 def _rest(queue: asyncio.Queue[T]) -> list[T]:
@@ -108,6 +118,11 @@ def mark_sent(session: Session, ids: Sequence[str]) -> None:
 
 
 def forget_sent(session: Session) -> int:
-    """Drop rows that were sent long ago; how many."""
+    """Drop rows that were sent long ago; how many.
+
+    Dropped objects are known by their announcement alone: it is kept for as long as they may wait.
+    """
     old = col(Outbox.sent_at) < now() - _KEPT
-    return int(session.exec(delete(Outbox).where(old)).rowcount)
+    drops = col(Outbox.subject).startswith(f"{DROPS}.")
+    done = and_(old, or_(~drops, col(Outbox.sent_at) < now() - _DROPS_KEPT))
+    return int(session.exec(delete(Outbox).where(done)).rowcount)

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 from models.settings import Settings
 from pipeline.limits import Limits
-from pipeline.reconciler import Reconciler
+from pipeline.reconcile.reconciler import Reconciler
+from pipeline.reconcile.scene import Scene, rules_of
 from pipeline.services import Services
 from pipeline.studio import Studio
 from pipeline.tasks import running
@@ -55,7 +56,9 @@ async def working_pipeline(services: Services, studio: Studio) -> AsyncIterator[
         patience=Patience(settings.attempts, settings.bucket_seconds, settings.job_seconds),
         slots=2 * _children(settings),
     )
-    async with running(Reconciler(services.database, services.stores.own).run):
+    rules = rules_of(settings)
+    scene = Scene(services.database, services.stores.own, services.bus, rules)
+    async with running(Reconciler(scene, settings.sweep_seconds).run):
         async with running(worker.run):
             yield
         await worker.drain(services.drain.left())

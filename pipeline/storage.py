@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -30,6 +30,7 @@ _S3_BUFFER = 5 * 1024 * 1024
 _CUSTOMER_TIMEOUT = timedelta(seconds=30)
 # Our own storage may be slow, but not silent for so long: whoever waits for it is told then.
 _SILENCE = timedelta(seconds=6)
+_HEADS_AT_ONCE = 32
 _LITTER = re.compile(r"#\d+$")
 
 Store = LocalStore | S3Store
@@ -179,6 +180,23 @@ class Storage:
             for stored in await asyncio.to_thread(_litter, self._folder, prefix):
                 yield stored
 
+    async def missing(self, keys: Sequence[str]) -> set[str]:
+        """Those of these keys that have no object."""
+        if self._folder is not None:
+            return await asyncio.to_thread(_missing, self._folder, keys)
+        turns = asyncio.Semaphore(_HEADS_AT_ONCE)
+        there = await asyncio.gather(*(self._is_there(key, turns) for key in keys))
+        return {key for key, is_there in zip(keys, there, strict=True) if not is_there}
+
+    async def _is_there(self, key: str, turns: asyncio.Semaphore) -> bool:
+        try:
+            async with turns:
+                with _typed(key):
+                    await obstore.head_async(self._store, key)
+        except MissingObject:
+            return False
+        return True
+
     async def check(self) -> None:
         """Raise Unavailable unless the store answers, and the bucket is there."""
         with _available():
@@ -265,6 +283,15 @@ def _litter(root: Path, prefix: str) -> list[Stored]:
                 status = path.stat()
                 found.append(Stored(str(path.relative_to(root)), status.st_size, status.st_mtime))
     return found
+
+
+def is_litter(key: str) -> bool:
+    """Whether a listed key is what a broken write left, and no object."""
+    return _LITTER.search(key) is not None
+
+
+def _missing(root: Path, keys: Sequence[str]) -> set[str]:
+    return {key for key in keys if not (root / key).is_file()}
 
 
 def _prune(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -40,6 +40,7 @@ from models.errors import (
     revived,
 )
 from models.events import Failure, ObjectsDropped, purge_subject
+from models.forgotten import waiting_buckets
 from models.galleries import Gallery
 from models.keeping import Made
 from models.library import find_image, list_images
@@ -52,7 +53,6 @@ from models.orders import (
 )
 from models.records import Account, Bucket, GalleryImage, Image, Order, Outbox, Variant, new_id
 from models.vault import Unsealable, seal, unseal
-from pipeline.reconciler import announce_deleted_buckets
 from pipeline.storage import Place
 from tests.samples import SEEN, draft, made
 
@@ -304,11 +304,15 @@ async def test_the_keys_to_a_deleted_bucket_are_kept_as_long_as_they_are_needed(
     assert found is not None
     assert (found[0].credentials is not None) == objects
     assert len(found[1]) == 2
-    assert await database.run(announce_deleted_buckets, now()) == int(objects)
+    assert len(await database.read(waiting_buckets, soon(), None)) == int(objects)
     await database.run(drop_images, ids)
     await database.run(forget_credentials, bucket.id)
     assert await database.read(left_of, bucket.id) == (0, 0, 0, 0, None)
-    assert await database.run(announce_deleted_buckets, now()) == 0
+    assert await database.read(waiting_buckets, soon(), None) == []
+
+
+def soon() -> datetime:
+    return now() + timedelta(seconds=1)
 
 
 def put_in_a_gallery(session: Session, bucket: Bucket, image_id: str) -> None:

@@ -25,7 +25,11 @@ from models.events import Failure
 from models.orders import accept_order, fail_order, find_order, finish_order
 from models.records import Account, Order, Replay
 from models.replays import Answer, Use, claim, find_replay, forget_replays, keep_answer
-from pipeline.reconciler import Reconciler
+from models.settings import Settings
+from pipeline.bus import Bus
+from pipeline.reconcile.findings import Report
+from pipeline.reconcile.rounds import forget_old, go_round
+from pipeline.reconcile.scene import Scene, rules_of
 from pipeline.storage import Storage, open_folder
 from tests.samples import SEEN, draft, made
 
@@ -146,12 +150,13 @@ async def test_a_key_is_new_again_after_a_day(database: Database, account: Accou
 
 
 async def test_the_reconciler_forgets_keys_of_yesterday(
-    sqlite: Database, folder_storage: Storage
+    sqlite: Database, folder_storage: Storage, bus: Bus
 ) -> None:
     owner = await sqlite.run(open_account, "somebody", 0, 0)
     await sqlite.run(claim, use_of(owner))
     await sqlite.run(age, 25)
-    await Reconciler(sqlite, folder_storage).round(timedelta())
+    scene = Scene(sqlite, folder_storage, bus, rules_of(Settings()))
+    await go_round((forget_old,), scene, Report())
     assert await sqlite.run(forget_replays) == 0
 
 
