@@ -15,6 +15,7 @@ PAGE = 500
 
 _READY = col(Image.state) == "ready"
 
+
 class Sorted(NamedTuple):
     """Objects that belong to nobody, and those of whom we know nothing."""
 
@@ -54,7 +55,7 @@ def sort_objects(session: Session, keys: Sequence[str]) -> Sorted:
 
 
 def _needed(session: Session, owners: Mapping[str, Owner]) -> set[str]:
-    """Those of these objects that a row names, an order may be writing, or a variant is source of."""
+    """Those of these objects that a row names, an order may write, or a variant was source of."""
     images = {owner.image_id for owner in owners.values()}
     kept, sources = _kept(session, images), _sources(session, images)
     writing = _pending(session, {owner.order_id for owner in owners.values()})

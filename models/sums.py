@@ -68,9 +68,7 @@ def _stored() -> Any:  # noqa: ANN401 the sum of two subqueries; its type has no
         Bucket, col(Bucket.id) == Image.bucket_id
     )
     with_us = sizes.where(*ready, col(Bucket.endpoint).is_(None))
-    return (
-        with_us.correlate(Account).scalar_subquery() + kept.correlate(Account).scalar_subquery()
-    )
+    return with_us.correlate(Account).scalar_subquery() + kept.correlate(Account).scalar_subquery()
 
 
 def unequal_counts(session: Session, after: str) -> Page:

@@ -181,7 +181,8 @@ class Storage:
                 yield stored
 
     async def missing(self, keys: Sequence[str]) -> set[str]:
-        """Those of these keys that have no object."""
+        """Those of these keys that have no object; Unavailable without the place for objects."""
+        await self.check()
         if self._folder is not None:
             return await asyncio.to_thread(_missing, self._folder, keys)
         turns = asyncio.Semaphore(_HEADS_AT_ONCE)
@@ -189,12 +190,12 @@ class Storage:
         return {key for key, is_there in zip(keys, there, strict=True) if not is_there}
 
     async def _is_there(self, key: str, turns: asyncio.Semaphore) -> bool:
-        try:
-            async with turns:
-                with _typed(key):
+        async with turns:
+            with _available():
+                try:
                     await obstore.head_async(self._store, key)
-        except MissingObject:
-            return False
+                except FileNotFoundError:  # no words come with it: `check` knows of the bucket
+                    return False
         return True
 
     async def check(self) -> None:
@@ -291,6 +292,8 @@ def is_litter(key: str) -> bool:
 
 
 def _missing(root: Path, keys: Sequence[str]) -> set[str]:
+    if not root.is_dir():
+        raise NoPlace("The folder of objects is not there.")
     return {key for key in keys if not (root / key).is_file()}
 
 

@@ -67,7 +67,7 @@ class Report:
     def __init__(self, told: Callable[[str, int], None] | None = None) -> None:
         self._counts: Counter[str] = Counter()
         self._named: list[Finding] = []
-        self._unseen: dict[str, str] = msgspec.field(default_factory=dict)
+        self._unseen: dict[str, str] = {}
         self._told = told
 
     def add(self, kind: str, what: str, note: str = "") -> None:
