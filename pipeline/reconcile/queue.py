@@ -21,7 +21,7 @@ from models.forgotten import (
 )
 from pipeline.bus import NotThere
 from pipeline.bus_queue import born, queued_subjects
-from pipeline.outbox import publish_rows, unsent_rows
+from pipeline.outbox import say_rows, unsent_rows
 from pipeline.reconcile.findings import Report
 from pipeline.reconcile.scene import Scene
 
@@ -43,7 +43,7 @@ async def send_unsent(scene: Scene, report: Report) -> None:
             report.add("unsent", subject)
         return
     while rows := await scene.database.read(unsent_rows, before):
-        if not await publish_rows(rows, scene.database, scene.bus):
+        if not await say_rows(rows, scene.database, scene.bus):
             return
         for row in rows:
             report.add("unsent", row.subject)
