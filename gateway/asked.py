@@ -8,9 +8,12 @@ from typing import TypeVar
 import msgspec
 
 from gateway.form import Form, read_json
+from gateway.pasted import read_pasted_json
+from models.ai_config import read_ai_config
 from models.errors import InvalidFields, Problem
 from models.events import Change
 from models.forms import read_recipes
+from models.generation import AiConfig
 from models.recipe import Recipe
 from models.wire import Wire
 
@@ -20,14 +23,16 @@ PIXEL_FIELDS = ("url", "contentType", "ratio", "resizeOptions", "formatOptions")
 UPLOAD_FIELDS = ("name", "description", "galleries", "bucketKey", "prefix", *PIXEL_FIELDS)
 UPDATE_FIELDS = ("name", "description", "galleries", "storageKeyHandling", *PIXEL_FIELDS)
 CONVERT_FIELDS = ("name", *PIXEL_FIELDS)
+GENERATE_FIELDS = ("prompt", "aiConfig", *UPLOAD_FIELDS)
 
-LONGEST = {"name": 256, "description": 4096, "contentType": 256, "url": 8192}
+LONGEST = {"prompt": 32_000, "name": 256, "description": 4096, "contentType": 256, "url": 8192}
+_PROSE = ("description", "prompt")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,63}/){1,8}")
 NAMING = ("replace", "default", "unique")
 
 
 class Asked(Wire, frozen=True):
-    """The fields of an upload, an update or a conversion. `recipes` has a list for each size."""
+    """The fields of a form that asks for pixels. `recipes` has a list for each size."""
 
     recipes: list[list[Recipe]]
     names_pixels: bool
@@ -37,6 +42,8 @@ class Asked(Wire, frozen=True):
     bucket_key: str | None = None
     prefix: str = ""
     unique_keys: bool = False
+    prompt: str = ""
+    ai_config: AiConfig = AiConfig()
 
 
 def read_asked(form: Form, allowed: tuple[str, ...]) -> Asked:
@@ -47,6 +54,8 @@ def read_asked(form: Form, allowed: tuple[str, ...]) -> Asked:
     prefix = _checked(problems, lambda: _prefix(fields.get("prefix")))
     unique = _checked(problems, lambda: _unique(fields.get("storageKeyHandling")))
     recipes = _checked(problems, lambda: _recipes(fields))
+    prompt = _checked(problems, lambda: _prompt(fields, needed="prompt" in allowed))
+    ai_config = _checked(problems, lambda: read_ai_config(read_pasted_json(fields, "aiConfig")))
     if problems:
         raise InvalidFields(problems)
     return Asked(
@@ -60,6 +69,8 @@ def read_asked(form: Form, allowed: tuple[str, ...]) -> Asked:
         bucket_key=fields.get("bucketKey"),
         prefix=prefix or "",
         unique_keys=bool(unique),
+        prompt=prompt or "",
+        ai_config=ai_config or AiConfig(),
     )
 
 
@@ -86,11 +97,13 @@ def _unfit(fields: Mapping[str, str]) -> list[Problem]:
         text = fields.get(name, "")
         if len(text) > longest:
             problems.append(Problem(field=name, problem=f"is longer than {longest} characters"))
-        if name != "description" and any(unicodedata.category(sign) == "Cc" for sign in text):
+        if name not in _PROSE and any(unicodedata.category(sign) == "Cc" for sign in text):
             problems.append(Problem(field=name, problem="has control characters"))
-    if "\0" in fields.get("description", ""):
-        problems.append(Problem(field="description", problem="has a NUL in it"))
-    return problems
+    return problems + [
+        Problem(field=name, problem="has a NUL in it")
+        for name in _PROSE
+        if "\0" in fields.get(name, "")
+    ]
 
 
 def _galleries(fields: Mapping[str, str]) -> list[str] | None:
@@ -116,6 +129,13 @@ def _unique(text: str | None) -> bool:
     if text is not None and text not in NAMING:
         raise _invalid("storageKeyHandling", f"must be one of {', '.join(NAMING)}")
     return text == "unique"
+
+
+def _prompt(fields: Mapping[str, str], *, needed: bool) -> str:
+    prompt = fields.get("prompt", "")
+    if needed and not prompt.strip():
+        raise _invalid("prompt", "is missing: say what the image is to show")
+    return prompt
 
 
 def _recipes(fields: Mapping[str, str]) -> list[list[Recipe]]:

@@ -7,7 +7,13 @@ from sqlmodel import Session
 
 from gateway.prefer import Preference, read_prefer
 from gateway.submit import end_of, failure_of, submit
-from gateway.views import image_answer, images_answer, order_view, statistics_view
+from gateway.views import (
+    generated_view,
+    image_answer,
+    images_answer,
+    order_view,
+    statistics_view,
+)
 from models.accounts import Caller
 from models.errors import NotFound
 from models.library import shelves_of
@@ -90,7 +96,8 @@ def _done(session: Session, order: Order, edge: str) -> Json:
     statistics = {"accountStatistics": statistics_view(account, bucket, used)}
     if order.kind == "update" and shelves:
         return image_answer(shelves[0], edge) | statistics
-    return images_answer(shelves, edge) | statistics
+    generated = order.generated and {"imageGenerateResponse": generated_view(order.generated)}
+    return images_answer(shelves, edge) | statistics | (generated or {})
 
 
 routes = Router("/", route_handlers=[show_order])

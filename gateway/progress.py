@@ -1,4 +1,7 @@
-"""How an order comes along, as server-sent events: accepted, rendering, then done or failed."""
+"""How an order comes along, as server-sent events.
+
+Accepted, generating where a model is asked, rendering, then done or failed.
+"""
 
 import asyncio
 import contextlib
@@ -14,7 +17,7 @@ from gateway.submit import look
 from gateway.views import order_view
 from models.accounts import Caller
 from models.errors import Overloaded
-from models.events import OrderFinished, Rendering, outcome_subject, progress_subject
+from models.events import Generating, OrderFinished, Rendering, outcome_subject, progress_subject
 from models.records import Order
 from pipeline.services import Services
 
@@ -22,7 +25,7 @@ from pipeline.services import Services
 _LOOK_SECONDS = 3.0
 _LOOKS_PER_PING = 5
 
-_read = msgspec.json.Decoder(OrderFinished | Rendering).decode
+_read = msgspec.json.Decoder(Generating | OrderFinished | Rendering).decode
 
 
 class Streams:
@@ -83,20 +86,26 @@ async def _until_ended(order_id: str, services: Services) -> AsyncGenerator[byte
             if order is not None and order.state != "pending":
                 yield order
                 return
-            while (said := await _rendering(heard)) is not None:
+            while (said := await _working(heard)) is not None:
                 quiet = 0
-                yield _event("rendering", {"done": said.done, "of": said.of})
+                yield _told(said)
             quiet += 1
             if quiet % _LOOKS_PER_PING == 0:
                 yield b": ping\n\n"
 
 
-async def _rendering(heard: asyncio.Queue[bytes]) -> Rendering | None:
+async def _working(heard: asyncio.Queue[bytes]) -> Generating | Rendering | None:
     """What is told next; None when it is the end, or nothing for a while."""
     with contextlib.suppress(TimeoutError):
         said = _read(await asyncio.wait_for(heard.get(), _LOOK_SECONDS))
-        return said if isinstance(said, Rendering) else None
+        return None if isinstance(said, OrderFinished) else said
     return None
+
+
+def _told(said: Generating | Rendering) -> bytes:
+    if isinstance(said, Generating):
+        return _event("generating", {"seconds": said.seconds})
+    return _event("rendering", {"done": said.done, "of": said.of})
 
 
 def _event(name: str, value: dict[str, Any]) -> bytes:

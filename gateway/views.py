@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from models.galleries import Placed
+from models.generation import Generated
 from models.library import Shelf
 from models.records import Account, ApiKey, Bucket, Order, Variant
 
@@ -162,6 +165,18 @@ def key_view(key: ApiKey) -> Json:
         "createdAt": iso(key.created_at),
         "expiresAt": key.expires_at and iso(key.expires_at),
         "revokedAt": key.revoked_at and iso(key.revoked_at),
+    }
+
+
+def generated_view(generated: Generated) -> Json:
+    """What the model said with the image that it made."""
+    return {
+        "metadata": {
+            "responseId": generated.response_id,
+            "modelVersion": generated.model_version,
+            "usageMetadata": msgspec.to_builtins(generated.usage),
+        },
+        "text": generated.text,
     }
 
 

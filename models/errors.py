@@ -25,6 +25,7 @@ class ServiceError(Exception):
 
     status: ClassVar[int] = 500
     message: ClassVar[str] = "Something went wrong on our side."
+    retry_after: int | None = None
 
     def __init__(
         self,
@@ -35,7 +36,8 @@ class ServiceError(Exception):
     ) -> None:
         self.sentence = message or self.message
         self.problems = tuple(problems)
-        self.retry_after = retry_after
+        if retry_after is not None:
+            self.retry_after = retry_after
         super().__init__(self.sentence)
 
     @classmethod
@@ -322,6 +324,115 @@ class SourceTooSlow(ServiceError):
 
     status = 504
     message = "The source URL took too long to answer."
+
+
+class NoModel(ServiceError):
+    """Nobody told this service how to reach the model."""
+
+    status = 503
+    message = "Images cannot be generated here: CALOTYPE_GEMINI_KEY is not set."
+    retry_after = 3600
+
+
+class GenerationRefused(ServiceError):
+    """The model will not do it, and asking again will not help. The sentence has its reason."""
+
+    status = 422
+    message = "The model refused to generate the image."
+
+
+class PromptBlocked(GenerationRefused):
+    """What it was asked for is against its rules."""
+
+    message = "The model refused the prompt."
+
+
+class ImageBlocked(GenerationRefused):
+    """What it made is against its rules."""
+
+    message = "The model made an image that it may not show."
+
+
+class ImageRecited(GenerationRefused):
+    """What it made is too much like something that exists."""
+
+    message = "The model made an image that is too much like an existing one."
+
+
+class NoImageMade(GenerationRefused):
+    """It answered, without an image."""
+
+    message = "The model made no image."
+
+
+class RequestRejected(GenerationRefused):
+    """It does not take this prompt, template or configuration."""
+
+    message = "The model does not accept the request."
+
+
+class GenerationFailed(ServiceError):
+    """The model failed us."""
+
+    status = 502
+    message = "The image could not be generated."
+
+
+class ModelRefusesUs(GenerationFailed):
+    """Our key, our account or the name of the model is wrong: not the customer's doing."""
+
+    message = "The model does not let this service in."
+
+
+class ModelAnswerBroken(GenerationFailed):
+    """Its answer is cut off, or cannot be understood."""
+
+    message = "The model's answer cannot be understood."
+
+
+class ModelImageUnusable(GenerationFailed):
+    """What it made is empty, too large, or no image that we can read."""
+
+    message = "The model made an image that cannot be used."
+
+
+class EmptyImageMade(ModelImageUnusable):
+    """An image without a byte in it."""
+
+    message = "The model made an empty image."
+
+
+class NotAnImageMade(ModelImageUnusable):
+    """What it calls an image is none that we can read."""
+
+    message = "The model made something that is not an image we can read."
+
+
+class ImageMadeTooLarge(ModelImageUnusable):
+    """Over the limit for files."""
+
+    message = "The model made an image that is too large."
+
+
+class ModelAway(GenerationFailed):
+    """It cannot be reached, or has trouble of its own."""
+
+    message = "The model is not available right now."
+
+
+class ModelBusy(GenerationFailed):
+    """Our quota is used up, for now."""
+
+    status = 503
+    message = "The model is asked for too much right now."
+    retry_after = 30
+
+
+class ModelTooSlow(GenerationFailed):
+    """It took too long."""
+
+    status = 504
+    message = "The model took too long to generate the image."
 
 
 def revived(code: str, sentence: str, problems: Sequence[Problem] = ()) -> ServiceError:

@@ -99,6 +99,12 @@ class Rendering(Wire, frozen=True, tag="rendering"):
     of: int
 
 
+class Generating(Wire, frozen=True, tag="generating"):
+    """The model is at work since so many seconds. Said to who listens right now, and never kept."""
+
+    seconds: int
+
+
 class Purged(Wire, frozen=True, tag="purged"):
     """Objects of a bucket that must not be served again as they were. Empty keys: all of it.
 

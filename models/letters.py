@@ -74,5 +74,7 @@ def _draft(order: Order, order_id: str) -> Draft:
         image_id=order.image_id,
         prefix=order.prefix,
         unique_keys=order.unique_keys,
+        generation=order.generation,
+        generated=order.generated,
         request_id=order.request_id,
     )

@@ -21,6 +21,7 @@ from models.events import (
 )
 from models.failpoint import failpoint
 from models.galleries import check_galleries
+from models.generation import Generated, Generation
 from models.keeping import Made, Mastered, Results, keep_new, replace_variants
 from models.outgoing import announce
 from models.photos import give_photo, take_photo_back
@@ -51,6 +52,8 @@ class Draft(Wire, frozen=True):
     prefix: str = ""
     unique_keys: bool = False
     alt_text: str | None = None
+    generation: Generation | None = None
+    generated: Generated | None = None
     request_id: str = ""
 
 
@@ -109,6 +112,8 @@ def _order(draft: Draft, amount: ledger.Amount) -> Order:
         staging_key=draft.staging_key,
         original=draft.original,
         asked=draft.asked,
+        generation=draft.generation,
+        generated=draft.generated,
         cost_free=amount.free,
         cost_paid=amount.paid,
         request_id=draft.request_id,

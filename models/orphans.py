@@ -87,12 +87,15 @@ def _pending(session: Session, order_ids: Iterable[str]) -> set[str]:
 
 
 def sort_originals(session: Session, keys: Sequence[str]) -> Sorted:
-    """Those of these originals in staging that no order needs: none that waits, no dead letter."""
+    """Those of these originals in staging that no order needs: none that waits, no dead letter.
+
+    What a generation has made lies beside its order's key, after a dot, until the row has it.
+    """
+    beside = {key: key.partition(".")[0] for key in keys}
     needs = or_(Order.state == "pending", col(Order.parked_at).is_not(None))
-    needed = set(
-        session.exec(select(Order.staging_key).where(needs, col(Order.staging_key).in_(keys)))
-    )
-    return Sorted([key for key in keys if key not in needed], [])
+    these = col(Order.staging_key).in_({*beside, *beside.values()})
+    needed = set(session.exec(select(Order.staging_key).where(needs, these)))
+    return Sorted([key for key in keys if not needed & {key, beside[key]}], [])
 
 
 def placed_objects(session: Session, after: str) -> Page:

@@ -17,6 +17,7 @@ from sqlmodel import Field, SQLModel
 
 from models.columns import Json, UtcTime, now
 from models.events import Change, Failure, Original
+from models.generation import Generated, Generation
 from models.recipe import Recipe
 
 # Every constraint has a name, so that a later migration can find it on both databases.
@@ -177,6 +178,9 @@ class Order(Record, table=True):
     An update names the `image_id` whose variants it replaces; `change` is what becomes of the
     image besides its variants, when they are there. `begun` counts the workers that took it again
     and were not heard of since; `parked_at` is when it became a dead letter, as long as it is one.
+
+    A `generation` is what a model is asked for; until `generated` says what it answered,
+    `staging_key` is the template's. One worker at a time asks, and holds the order `held_until`.
     """
 
     __tablename__ = "orders"
@@ -213,6 +217,9 @@ class Order(Record, table=True):
     staging_key: str
     original: Original = Field(sa_type=Json(Original))
     asked: list[list[Recipe]] = Field(sa_type=Json(list[list[Recipe]]))
+    generation: Generation | None = Field(default=None, sa_type=Json(Generation))
+    generated: Generated | None = Field(default=None, sa_type=Json(Generated))
+    held_until: datetime | None = Field(default=None, sa_type=UtcTime)
     cost_free: int = 0
     cost_paid: int = 0
     attempts: int = 0

@@ -113,6 +113,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Longest that fetching an original by URL may take."""
     source_loopback_ports: Annotated[str, Meta(pattern=r"^(\d+(,\d+)*)?$")] = ""
     """For tests only: ports of this machine that originals may be fetched from."""
+    gemini_key: str = ""
+    """Key of the Gemini API; empty means that images cannot be generated."""
+    gemini_model: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,99}$")] = "gemini-3-pro-image"
+    """Model that generates images."""
+    gemini_url: Annotated[str, Meta(pattern=r"^https?://.+$")] = (
+        "https://generativelanguage.googleapis.com"
+    )
+    """Address of the Gemini API."""
+    gemini_seconds: Seconds = 180
+    """Longest that the model may take for one image."""
+    gemini_calls: Count = 8
+    """Images that one pipeline has generated at the same time; more wait."""
     max_uploads: Count = 64
     """Uploads that one gateway receives at the same time; more are told to come back."""
     max_streams: Count = 256
@@ -122,7 +134,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     read_seconds: Seconds = 20
     """Longest silence within a body."""
     answer_seconds: Seconds = 60
-    """How long an upload waits for its variants before it is answered 202."""
+    """How long an upload or a generation waits for its variants before it is answered 202."""
     rate_limit: RateLimit = "6000/minute"
     """Requests of one API key, as N/second, N/minute, N/hour or N/day; empty means no limit."""
     rate_limit_pixels: RateLimit = "1200/minute"

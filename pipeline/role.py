@@ -5,6 +5,8 @@ import os
 from collections.abc import AsyncIterator
 
 from models.settings import Settings
+from pipeline.gemini import Gemini
+from pipeline.generate import Generator, Makers
 from pipeline.limits import Limits
 from pipeline.reconcile.reconciler import Reconciler
 from pipeline.reconcile.scene import Scene, rules_of
@@ -37,6 +39,13 @@ def _children(settings: Settings) -> int:
     return settings.children or os.cpu_count() or 1
 
 
+def open_generator(services: Services, studio: Studio) -> Generator:
+    """The generator that settings ask for. It opens nothing before it is needed."""
+    settings = services.settings
+    storage, gemini = services.stores.own, Gemini(settings)
+    return Generator(services.database, storage, studio, gemini, settings.gemini_calls)
+
+
 @contextlib.asynccontextmanager
 async def pipeline_alone(services: Services) -> AsyncIterator[None]:
     """Process orders with a studio of its own while the block runs."""
@@ -52,7 +61,7 @@ async def working_pipeline(services: Services, studio: Studio) -> AsyncIterator[
         services.database,
         services.bus,
         services.stores,
-        studio,
+        Makers(studio, open_generator(services, studio)),
         patience=Patience(settings.attempts, settings.bucket_seconds, settings.job_seconds),
         slots=2 * _children(settings),
     )

@@ -9,6 +9,12 @@ from models.columns import now
 from models.errors import (
     BucketFailed,
     BucketRefused,
+    GenerationFailed,
+    ModelAnswerBroken,
+    ModelAway,
+    ModelBusy,
+    ModelTooSlow,
+    NoModel,
     RenderCrashed,
     RenderOutOfMemory,
     RenderTimedOut,
@@ -21,8 +27,19 @@ from pipeline.storage import MissingObject
 
 log = structlog.get_logger("worker")
 
-# The child or the customer's storage failed, not the image for certain: another try may succeed.
-_WORTH_ANOTHER_TRY = (RenderCrashed, RenderTimedOut, RenderOutOfMemory, BucketFailed)
+# The child, the model or the customer's storage failed, not the image for certain: another try may
+# succeed.
+_WORTH_ANOTHER_TRY = (
+    RenderCrashed,
+    RenderTimedOut,
+    RenderOutOfMemory,
+    BucketFailed,
+    ModelAnswerBroken,
+    ModelAway,
+    ModelBusy,
+    ModelTooSlow,
+    NoModel,
+)
 
 # Workers are killed more often than they are poisoned, and their neighbours die with them.
 _DEATHS_AN_ATTEMPT = 3
@@ -37,12 +54,16 @@ class Patience(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether the order may be tried again, up to so many times (None: no end), and its failure."""
+    """Whether the order may be tried again, up to so many times (None: no end), and its failure.
+
+    `rest` is the seconds that a model wants to be left alone.
+    """
 
     again: bool
     most: int | None
     failure: Failure
     left: tuple[str, ...] = ()
+    rest: float = 0.0
 
 
 def refuse_deadly(order: Order, patience: Patience) -> None:
@@ -59,12 +80,16 @@ def judge(error: Exception, order: Order, patience: Patience) -> Verdict:
         again = isinstance(error, _WORTH_ANOTHER_TRY)
         left = error.left if isinstance(error, BucketFailed) else ()
         most = None if _is_waited_for(error, order, patience) else patience.attempts
-        return Verdict(again, most, _failure(error), left)
+        return Verdict(again, most, _failure(error), left, _rest(error))
     if isinstance(error, MissingObject):
         log.error("the original is gone from staging", key=str(error))
         return Verdict(again=False, most=0, failure=_failure(ServiceError()))
     log.error("unexpected failure", exc_info=error)
     return Verdict(again=True, most=patience.attempts, failure=_failure(ServiceError()))
+
+
+def _rest(error: ServiceError) -> float:
+    return float(error.retry_after or 0) if isinstance(error, GenerationFailed) else 0.0
 
 
 def _failure(error: ServiceError) -> Failure:

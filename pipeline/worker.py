@@ -14,6 +14,7 @@ from models.errors import BucketFailed, RenderTimedOut, Unavailable
 from models.events import (
     DEAD_MESSAGES,
     BucketDeleted,
+    Generating,
     ImageDeleted,
     ObjectsDropped,
     OrderAccepted,
@@ -22,15 +23,15 @@ from models.events import (
     progress_subject,
 )
 from models.failpoint import failpoint
-from models.orders import fail_order
+from models.orders import fail_order, find_order
 from models.records import Order
 from pipeline.bus import Bus, Delivery
 from pipeline.clearing import PATIENCE, bury, clear_bucket, drop
 from pipeline.fulfil import fulfil
+from pipeline.generate import Makers, blamed_on_the_model, left_in_staging
 from pipeline.masters import Task
 from pipeline.order import Told
 from pipeline.stores import Stores
-from pipeline.studio import Studio
 from pipeline.verdict import Patience, Verdict, judge, refuse_deadly
 
 log = structlog.get_logger("worker")
@@ -49,7 +50,7 @@ class Worker:
         database: Database,
         bus: Bus,
         stores: Stores,
-        studio: Studio,
+        makers: Makers,
         *,
         patience: Patience,
         slots: int,
@@ -57,7 +58,7 @@ class Worker:
         self._database = database
         self._bus = bus
         self._stores = stores
-        self._studio = studio
+        self._makers = makers
         self._patience = patience
         self._slots = asyncio.Semaphore(slots)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -153,7 +154,7 @@ class Worker:
         failpoint("W3.committed")
         await delivery.done()
         failpoint("W4.acked")
-        await self._stores.own.delete([start.order.staging_key])
+        await self._clear_staging(start.order)
         failpoint("W4.swept")
 
     async def _start(self, delivery: Delivery, order_id: str) -> Start | None:
@@ -169,7 +170,7 @@ class Worker:
         """
         await delivery.done()
         if start is not None and start.order.state == "done":
-            await self._stores.own.delete([start.order.staging_key])
+            await self._clear_staging(start.order)
 
     async def _forgive(self, order: Order) -> None:
         if order.begun:
@@ -180,12 +181,39 @@ class Worker:
         refuse_deadly(start.order, self._patience)
         if start.work is None:
             raise start.obstacle or RuntimeError("a pending order without work")
-        task, told = Task(*start.work), self._teller(start.order.id)
+        task, told = await self._with_original(Task(*start.work)), self._teller(start.order.id)
         try:
             async with asyncio.timeout(self._patience.job_seconds):
-                await fulfil(task, self._database, self._stores, self._studio, told)
+                with blamed_on_the_model(task.order):
+                    await fulfil(task, self._database, self._stores, self._makers.studio, told)
         except TimeoutError as error:
             raise RenderTimedOut from error
+
+    async def _with_original(self, task: Task) -> Task:
+        """Generate the original that is missing. That is waiting: its slot is somebody else's."""
+        order = task.order
+        if order.generation is None:
+            return task
+
+        def beat(seconds: int) -> None:
+            said = Generating(seconds=seconds)
+            self._bus.whisper(progress_subject(order.id), msgspec.json.encode(said))
+
+        self._slots.release()
+        try:
+            await self._makers.generator.generate(order, beat)
+        finally:
+            await self._slots.acquire()
+        return task._replace(order=await self._as_it_is(order))
+
+    async def _clear_staging(self, order: Order) -> None:
+        if order.generation is not None:
+            order = await self._as_it_is(order)
+        await self._stores.own.delete(left_in_staging(order))
+
+    async def _as_it_is(self, order: Order) -> Order:
+        """The order with where its original is by now."""
+        return await self._database.read(find_order, order.id) or order
 
     def _teller(self, order_id: str) -> Told:
         """Says how an order comes along, to whoever listens."""
@@ -208,7 +236,7 @@ class Worker:
         failpoint("F1.counted")
         if tries:
             log.warning("trying again", order=order.id, tries=tries, reason=str(error))
-            await delivery.later(_backoff(tries))
+            await delivery.later(max(_backoff(tries), verdict.rest))
             return
         failpoint("F4.dead")
         log.warning("order is a dead letter now", order=order.id, code=verdict.failure.code)
@@ -221,7 +249,7 @@ class Worker:
         log.warning("order failed", order=order.id, code=verdict.failure.code)
         await delivery.done()
         if failed:
-            await self._stores.own.delete([order.staging_key])
+            await self._clear_staging(order)
 
     async def _drop(self, delivery: Delivery, dropped: ObjectsDropped) -> None:
         """A customer's storage that fails is given a day, then what is there stays there."""

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from models.entries import MOST_ENTRIES
 from models.errors import InvalidFields
 from models.forms import (
-    MOST_ENTRIES,
     read_format_options,
     read_ratio,
     read_recipes,

@@ -25,8 +25,10 @@ from gateway.openapi.guide import pages
 from gateway.openapi.operation import Operation
 from gateway.openapi.options import MEANINGS, shapes
 from models.accounts import PERMISSIONS
+from models.ai_config import read_ai_config
 from models.errors import InvalidFields, ServiceError
 from models.forms import read_format_options, read_resize_options
+from models.generation import AiConfig
 from models.options import FORMATS, PADDING, RESIZE
 from models.settings import Settings
 from models.users import LOG_OUT
@@ -259,6 +261,8 @@ def test_form_fields_hold_json_that_the_form_readers_take() -> None:
         for method, operation in methods.items():
             content = operation.get("requestBody", {}).get("content", {})
             form = content.get("multipart/form-data", {}).get("example", {})
+            if "aiConfig" in form:
+                assert read_ai_config(json.loads(form["aiConfig"])) != AiConfig()
             for name, schema in (("resizeOptions", "Resize"), ("formatOptions", "Format")):
                 if name in form:
                     value = json.loads(form[name])
@@ -271,6 +275,7 @@ def test_no_error_is_missing_from_the_reference() -> None:
     described = set(DOCUMENT["components"]["examples"])
     assert described <= {kind.code() for kind in kinds(ServiceError)}
     unanswered = {"payment-required", "unprocessable", "conflict", "gone", "bad-request"}
+    unanswered |= {"generation-refused", "generation-failed", "model-image-unusable"}
     routing = {"method-not-allowed"}
     inside = {"answered", "client-gone", "leaving", "render-failed"}
     inside |= {"unknown-token", "wrong-password"}  # the photo API's, which says no codes

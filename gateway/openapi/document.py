@@ -10,6 +10,7 @@ from gateway.openapi import (
     convert,
     failures,
     galleries,
+    generate,
     images,
     keys,
     options,
@@ -22,12 +23,13 @@ from gateway.openapi import (
 from gateway.openapi.operation import Operation, Paths, written
 from gateway.openapi.words import Json
 
-_SUBJECTS = (images, convert, orders, galleries, keys, buckets, photos, upkeep)
+_SUBJECTS = (images, convert, generate, orders, galleries, keys, buckets, photos, upkeep)
 
 TAGS = {
     "Images": "Upload, list, look at, change and delete.",
     "Convert": "One file in, one file out, nothing stored.",
-    "Orders": "Uploads and updates that are under way.",
+    "Generate": "A prompt in, images out.",
+    "Orders": "Uploads, updates and generations that are under way.",
     "Galleries": "Images that belong together.",
     "Keys": "Who may do what.",
     "Buckets": "Where images are kept.",
@@ -106,5 +108,5 @@ def _operations(described: Paths) -> list[Operation]:
 
 
 def _schemas() -> Json:
-    sources = (failures, options, shapes, orders, galleries, keys, buckets, photos)
+    sources = (failures, options, shapes, generate, orders, galleries, keys, buckets, photos)
     return {name: shape for source in sources for name, shape in source.shapes().items()}

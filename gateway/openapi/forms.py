@@ -12,7 +12,13 @@ _FILE = {
 }
 
 
-def form_of(names: Sequence[str], *, needs_source: bool, example: Json) -> Json:
+def form_of(
+    names: Sequence[str],
+    *,
+    needs_source: bool = False,
+    required: Sequence[str] = (),
+    example: Json,
+) -> Json:
     """A form of these text fields and a file. `needs_source`: it must have a file or a URL."""
     fields = _fields()
     properties = {part: _file(part) for part in FILE_PARTS} | {name: fields[name] for name in names}
@@ -27,6 +33,8 @@ def form_of(names: Sequence[str], *, needs_source: bool, example: Json) -> Json:
     }
     if needs_source:
         schema["anyOf"] = [{"required": [name]} for name in (*FILE_PARTS, "url")]
+    if required:
+        schema["required"] = list(required)
     media = {"schema": schema, "encoding": _encoding(properties), "example": example}
     return {"required": True, "content": {"multipart/form-data": media}}
 
@@ -39,6 +47,12 @@ def _file(part: str) -> Json:
 
 def _fields() -> Mapping[str, Json]:
     return {
+        "prompt": text("What the picture is to show.", maxLength=LONGEST["prompt"], minLength=1),
+        "aiConfig": _json_text(
+            "How the model works, as JSON. Line breaks in its texts and a comma at the end are "
+            "forgiven.",
+            ref("AiConfig"),
+        ),
         "name": text("What to call it; otherwise the file's own name.", maxLength=LONGEST["name"]),
         "description": text("Words about it.", maxLength=LONGEST["description"]),
         "galleries": _json_text(

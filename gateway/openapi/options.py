@@ -6,9 +6,10 @@ import msgspec
 
 from gateway.openapi.words import Json, ref, some_of
 from models import options
+from models.ai_config import INSTRUCTION
 from models.colour import read_colour
 from models.defaults import AVIF, GIF, JPEG, PNG, WEBP
-from models.forms import MOST_ENTRIES
+from models.entries import MOST_ENTRIES
 from models.options import ALIASES, FORMATS, PADDING, RESIZE, Option
 from models.outputs import Output
 from models.readers import Number, OneNumberOf, OneOf, Several, Whole
@@ -176,4 +177,5 @@ _PLAIN: Mapping[Reader, Json] = {
     options.read_force: {"const": True},
     options.read_position: {"enum": [*options.POSITION_NAMES, *options.POSITIONS]},
     options.read_sizes: schema_of(options.SIZES),
+    INSTRUCTION: {"type": "string", "maxLength": INSTRUCTION.longest},
 }

@@ -25,6 +25,7 @@ curl -N "$API/api/v1/orders/$ORDER_ID/events" \\
 
 _SAID = {
     "accepted": '{"id": "e2d1c0b9-8a7f-4e6d-8c5b-4a3f2e1d0c04", "status": "pending"}',
+    "generating": '{"seconds": 5}',
     "rendering": '{"done": 1, "of": 4}',
     "done": '{"id": "e2d1c0b9-8a7f-4e6d-8c5b-4a3f2e1d0c04", "status": "done"}',
     "failed": '{"id": "e2d1c0b9-8a7f-4e6d-8c5b-4a3f2e1d0c04", "status": "failed"}',
@@ -33,7 +34,9 @@ _SAID = {
 
 def shapes() -> dict[str, Json]:
     """The shape of an event."""
-    data = text("JSON: the order, or how many files are `done` and of how many.")
+    data = text(
+        "JSON: the order, the `seconds` the model has taken, or how many files are `done` `of` all."
+    )
     name = {"enum": list(_SAID), "description": "What happened."}
     event = exactly("An event, as its lines say it.", event=name, data=data)
     return {"OrderEvent": event}
@@ -53,7 +56,7 @@ def _get() -> Operation:
         name="getOrder",
         tag=TAG,
         summary="Get an order",
-        text="Where an upload or an update stands, with its images once it is done. Free.",
+        text="Where an order stands, with its images once it is done. Free.",
         needs="images-read",
         takes=("orderId",),
         answers={OK: answer("The order.", json_of(ref("Order"), examples=shown))},
@@ -68,9 +71,10 @@ def _events() -> Operation:
         tag=TAG,
         summary="Watch an order",
         text=(
-            "Server-sent events until the order ends: `accepted` with the order, `rendering` with "
-            "`done` and `of`, at last `done` or `failed` with the order. One that has ended gets "
-            "its last event only. Lines that begin with a colon keep the connection alive."
+            "Server-sent events until the order ends: `accepted` with the order, `generating` with "
+            "`seconds` while a model is at work, `rendering` with `done` and `of`, at last `done` "
+            "or `failed` with the order. One that has ended gets its last event only. Lines that "
+            "begin with a colon keep the connection alive."
         ),
         needs="images-read",
         takes=("orderId",),

@@ -9,6 +9,7 @@ from gateway.photo_views import login_view
 from models.accounts import DEFAULT_BUCKET
 from models.events import Failure, Original
 from models.galleries import Placed
+from models.generation import Generated, ModalityTokens, Usage
 from models.library import Shelf
 from models.photos import Shot
 from models.records import Account, ApiKey, Bucket, Gallery, Image, Order, Photo, User, Variant
@@ -144,6 +145,29 @@ def images_answer() -> Json:
     names = ("harbour.jpg 1:[1200x675]", "harbour.jpg 2:[720x405]")
     shelves = [shelf(IMAGE_ID, 1200, names[0]), shelf(SECOND_ID, 720, names[1])]
     return views.images_answer(shelves, EDGE)
+
+
+def generated() -> Json:
+    """What a model said with its image."""
+    said = Generated(
+        staging_key="",
+        size=0,
+        sha256="",
+        content_type="image/png",
+        response_id="Nh7haKSiH42zxN8PzMe_GA",
+        model_version="gemini-3-pro-image",
+        usage=Usage(
+            prompt_token_count=1296,
+            candidates_token_count=1290,
+            total_token_count=2586,
+            prompt_tokens_details=[
+                ModalityTokens(modality="TEXT", token_count=6),
+                ModalityTokens(modality="IMAGE", token_count=1290),
+            ],
+            candidates_tokens_details=[ModalityTokens(modality="IMAGE", token_count=1290)],
+        ),
+    )
+    return {"imageGenerateResponse": views.generated_view(said)}
 
 
 def page_answer() -> Json:

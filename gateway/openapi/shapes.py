@@ -30,6 +30,12 @@ def shapes() -> dict[str, Json]:
         "ImageAnswer": exactly("One image.", **_one()),
         "UpdateAnswer": exactly("The image as it is now.", **_one(), **_counted()),
         "ImagesAnswer": exactly("An image for each size asked for.", **_many(), **_counted()),
+        "GenerateAnswer": exactly(
+            "An image for each size asked for, all of what the model made.",
+            **_many(),
+            **_counted(),
+            imageGenerateResponse=ref("ImageGenerateResponse"),
+        ),
         "ImageList": exactly(
             "A page of images.", **_many(), **_counted(), pagination=ref("Pagination")
         ),
@@ -182,4 +188,5 @@ def _order() -> Json:
         images=several(ref("Image"), "The same once more; not for an update."),
         simpleData={"description": "Its images in short.", **simple},
         accountStatistics=ref("AccountStatistics"),
+        imageGenerateResponse=ref("ImageGenerateResponse"),
     )

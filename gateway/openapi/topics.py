@@ -20,6 +20,15 @@ made. The original itself is not kept.
 For a file that you want back and nowhere else. It takes the fields of an upload that are about
 pixels, with one size and one format, and answers the bytes.
 """,
+    "generate": """
+Say what a picture is to show, and a model makes it; what comes then is an upload: the same fields,
+the same answer, and what the model said in `imageGenerateResponse`. A picture sent along is what
+the model goes by: it gets to see at most 2048 pixels of it, and none of its metadata.
+
+It takes the model half a minute, often more. Say `Prefer: respond-async` and listen to the order.
+40 credits and one for each file are reserved at the start, and all of them come back if it fails:
+when the model refuses, the answer says why in its own word.
+""",
     "orders": """
 An upload is answered when its files are there. Who would rather not wait says
 `Prefer: respond-async` and gets an order: ask for it, or listen to it. An `Idempotency-Key` makes

@@ -19,6 +19,7 @@ from tests.system.world import CALOTYPE, World
 TOPICS = (
     "images",
     "convert",
+    "generate",
     "orders",
     "galleries",
     "keys",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.gemini import Gemini
 from tests.system.drawn import photo, size_of
 from tests.system.world import World
 
@@ -372,3 +373,111 @@ def test_images_in_no_gallery(guide: Guide) -> None:
     first = ungrouped["images"][0]
     assert (first["galleryId"], first["imageId"]) == ("ungrouped", image["id"])
     assert first["image"]["galleries"] == []
+
+
+# Generate with a prompt.
+
+INSTRUCTION = """Preserve the character as shown in the input image (same appearance,
+clothing, face, body, body parts, and body to head aspect ratio).
+Change only the scene: background, lighting, surroundings.
+Make sure the character remains recognizably the same."""
+
+
+def is_generated(answer: Json, used: int) -> None:
+    assert set(answer) == {
+        "data", "images", "simpleData", "accountStatistics", "imageGenerateResponse",
+    }  # fmt: skip
+    is_statistics(answer["accountStatistics"], used)
+    for one, simple in zip(answer["data"], answer["simpleData"], strict=True):
+        is_simple(simple, one)
+        *_, original = one["metadata"]
+        assert original["imageInfo"] == {"type": "png", "ratio": 1.91, "width": 1408, "height": 736}
+    said = answer["imageGenerateResponse"]
+    assert list(said) == ["metadata", "text"]
+    assert said["text"] == ""
+    assert said["metadata"] == {
+        "responseId": "Nh7haKSiH42zxN8PzMe_GA",
+        "modelVersion": "gemini-3-pro-image",
+        "usageMetadata": {
+            "promptTokenCount": 1296,
+            "candidatesTokenCount": 1290,
+            "totalTokenCount": 2586,
+            "promptTokensDetails": [
+                {"modality": "TEXT", "tokenCount": 6},
+                {"modality": "IMAGE", "tokenCount": 1290},
+            ],
+            "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}],
+        },
+    }
+
+
+def test_generate_with_a_template(guide: Guide, gemini: Gemini) -> None:
+    answer = guide.curl(
+        """curl -X POST \
+        "https://www.snapix.space/api/v1/generate" \
+        -H "Authorization: Bearer ${API_KEY}" \
+        -F "prompt=An astronaut riding a horse" \
+        -F "image=@./test-1.webp" \
+        -F 'aiConfig={"topP": 0.95, "temperature": 1}' \
+        -F "contentType=image/webp" \
+        -F "name=Upload-via-binary" \
+        -F "description=Test image description - upload via binary" \
+        -F "ratio=1.9" \
+        -F 'formatOptions=[{"format": "webp"}, {"format": "avif"}]' \
+        -F 'resizeOptions=[{"width": 1200}, {"width": 240}]'"""
+    )
+    is_generated(answer, used=44)
+    large, small = answer["data"]
+    is_image(large, formats=["webp", "avif"], sizes="1200x632", galleries=[])
+    is_image(small, formats=["webp", "avif"], sizes="240x126", galleries=[])
+    assert large["originalName"] == "Upload-via-binary 1:[1200x632]"
+    assert small["originalName"] == "Upload-via-binary 2:[240x126]"
+    assert large["description"] == "Test image description - upload via binary"
+    asked = gemini.asked[-1]
+    assert asked.prompt == "An astronaut riding a horse"
+    assert (asked.config["topP"], asked.config["temperature"]) == (0.95, 1)
+    assert asked.template is not None
+    assert size_of(asked.template) == ("PNG", 1024, 1024)
+
+
+def test_generate_with_a_template_by_url(guide: Guide, gemini: Gemini) -> None:
+    answer = guide.curl(
+        """curl -X POST \
+        "https://www.snapix.space/api/v1/generate" \
+        -H "Authorization: Bearer ${API_KEY}" \
+        -F "prompt=An astronaut riding a horse" \
+        -F "url=${SOURCE}" \
+        -F 'aiConfig={"topP": 0.95, "temperature": 1}' \
+        -F "name=upload-via-url" \
+        -F "description=Test image description - upload via URL" \
+        -F 'formatOptions=[{"format": "webp"}]' \
+        -F 'resizeOptions=[{"width": 1200, "height": 630}]'"""
+    )
+    is_generated(answer, used=41)
+    is_image(answer["data"][0], formats=["webp"], sizes="1200x630", galleries=[])
+    template = gemini.asked[-1].template
+    assert template is not None
+    assert size_of(template) == ("PNG", 1200, 630)
+
+
+def test_the_guides_own_ai_config_is_understood_as_it_is_printed(
+    guide: Guide, gemini: Gemini
+) -> None:
+    """It is no JSON: its text has line breaks, and a comma comes after the last entry."""
+    guide.names["INSTRUCTION"] = INSTRUCTION
+    answer = guide.curl(
+        """curl -X POST \
+        "https://www.snapix.space/api/v1/generate" \
+        -H "Authorization: Bearer ${API_KEY}" \
+        -F "prompt=An astronaut riding a horse" \
+        -F 'aiConfig={
+        "topP": 0.95,
+        "temperature": 0.9,
+        "systemInstruction":
+        "${INSTRUCTION}",
+        }'"""
+    )
+    is_generated(answer, used=41)
+    assert answer["data"][0]["originalName"] == "An astronaut riding a horse"
+    body = gemini.asked[-1].body
+    assert body["systemInstruction"]["parts"] == [{"text": INSTRUCTION}]

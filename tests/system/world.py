@@ -93,6 +93,18 @@ class World:
         file = {"image": ("picture.jpg", picture, "image/jpeg")}
         return self.http.post("/api/v1/images", data=form, files=file)
 
+    def generate(self, prompt: str, picture: bytes | None = None, **fields: object) -> Any:
+        """One generation; values that are not text become JSON."""
+        form = {"prompt": prompt} | {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in fields.items()
+            if name != "prefer"
+        }
+        parts = {name: (None, value) for name, value in form.items()}
+        file = {"image": ("template.jpg", picture, "image/jpeg")} if picture else {}
+        headers = {"Prefer": str(fields["prefer"])} if "prefer" in fields else {}
+        return self.http.post("/api/v1/generate", files=parts | file, headers=headers)
+
     def credits(self) -> int:
         """What the first account has left, as its database says."""
         file = f"file:{self.data}/calotype.sqlite?mode=ro"
