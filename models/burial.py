@@ -9,6 +9,7 @@ from sqlmodel import Session, col, delete, func, select, update
 from models.columns import now
 from models.errors import NotFound
 from models.events import ImageDeleted, deletion_subject
+from models.failpoint import failpoint
 from models.keeping import (
     announce_photo_purge,
     announce_purge,
@@ -44,6 +45,7 @@ def bury_images(session: Session, account_id: str, image_ids: Sequence[str]) -> 
         count_kept(session, account_id, -_kept_size(session, doomed))
         _mark(session, [image.id for image in doomed])
         _tell_of_burial(session, doomed)
+    failpoint("D1.before_commit")
     return len(doomed)
 
 

@@ -72,9 +72,10 @@ def keep_new(session: Session, order: Order, images: Sequence[Image], results: R
             put_in_galleries(session, image.id, order.change.galleries)
     bucket = session.get_one(Bucket, order.bucket_id)
     _keep_masters(session, images, results.masters)
-    count_images(session, order.bucket_id, len(images))
+    # Images, then the account, then the bucket: whoever locks them in another order makes a ring.
     count_storage(session, bucket, sum(image.size for image in images))
     count_kept(session, bucket.account_id, sum(image.kept_size for image in images))
+    count_images(session, order.bucket_id, len(images))
 
 
 def replace_variants(session: Session, order: Order, image: Image, results: Results) -> None:

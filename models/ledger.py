@@ -29,7 +29,9 @@ def reserve(session: Session, account_id: str, operation_id: str, cost: int) -> 
     Safe against concurrent spends: the row is locked where the database can, and the update is
     conditional everywhere.
     """
-    account = session.get(Account, account_id, with_for_update=True, populate_existing=True)
+    # Not FOR UPDATE: rows of this and other transactions refer to the account, and hold its key.
+    lock = {"key_share": True}
+    account = session.get(Account, account_id, with_for_update=lock, populate_existing=True)
     if account is None:
         raise NotFound
     free = min(cost, account.credits_free)
