@@ -14,6 +14,10 @@ _MARKER_TEXT = "This folder belongs to Calotype: database, objects, streams, sec
 _SHORTEST_SECRET = 32
 
 
+class Occupied(SettingsError):
+    """Another system runs on this folder."""
+
+
 def claim(folder: Path) -> None:
     """Make the folder ours, or raise SettingsError: somebody else's files are not touched."""
     try:
@@ -41,7 +45,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SettingsError(
+            raise Occupied(
                 f"Another calotype is running on {folder}: stop it, or choose another --data."
             ) from None
         yield

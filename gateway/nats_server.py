@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -19,6 +20,7 @@ from models.settings import SettingsError
 _READY_SECONDS = 15.0
 _STOP_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
+_TOKEN = re.compile(r'token: "([^"]+)"')
 
 
 class NatsAddress(NamedTuple):
@@ -45,6 +47,19 @@ async def embedded_nats(data: Path) -> AsyncIterator[NatsAddress]:
     finally:
         process.terminate()
         await asyncio.to_thread(_reap, process)
+
+
+def running_nats(data: Path) -> NatsAddress:
+    """The server that a system beside us runs on this folder. SettingsError when it is not ready.
+
+    Where it listens and what it asks for is written in the folder, readable by its owner alone.
+    """
+    folder = (data / "nats").resolve()
+    token = _TOKEN.search((folder / "nats.conf").read_text()) if folder.exists() else None
+    url = _written_url(folder)
+    if token is None or url is None:
+        raise SettingsError(f"The system on {data} is just starting or stopping: try again.")
+    return NatsAddress(url, token[1])
 
 
 def _start(folder: Path, token: str) -> subprocess.Popen[bytes]:
@@ -103,11 +118,17 @@ async def _url_of(process: subprocess.Popen[bytes], folder: Path) -> str:
     while asyncio.get_running_loop().time() < deadline:
         if process.poll() is not None:
             break
-        for file in (folder / "ports").glob("*.ports"):
-            with contextlib.suppress(json.JSONDecodeError, KeyError, IndexError):
-                return str(json.loads(file.read_text())["nats"][0])
+        if url := _written_url(folder):
+            return url
         await asyncio.sleep(0.01)
     raise SettingsError(f"The nats-server did not start; {folder}/nats.log says why.")
+
+
+def _written_url(folder: Path) -> str | None:
+    for file in (folder / "ports").glob("*.ports"):
+        with contextlib.suppress(OSError, json.JSONDecodeError, KeyError, IndexError):
+            return str(json.loads(file.read_text())["nats"][0])
+    return None
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:

@@ -53,7 +53,7 @@ async def run_role(name: str, role: Role, settings: Settings) -> None:
     _refuse_alone(name, settings)
     claim(settings.data)
     async with open_services(settings, secret_of(settings)) as services:
-        _refuse_old_schema(services)
+        refuse_old_schema(services)
         async with running(services.relay.run), role(services):
             leave_alone_what_stays()
             log.info("ready", role=name)
@@ -88,7 +88,8 @@ def _refuse_alone(name: str, settings: Settings) -> None:
         refuse_taken(settings.host, port, f"CALOTYPE_{'EDGE_' * (name == 'edge')}PORT")
 
 
-def _refuse_old_schema(services: Services) -> None:
+def refuse_old_schema(services: Services) -> None:
+    """Raise SettingsError unless the database is as this release needs it."""
     have = current(services.database.engine)
     if have < newest():
         raise SettingsError(

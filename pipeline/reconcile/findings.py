@@ -30,12 +30,14 @@ KINDS = {
     "staging": Kind("Originals that no order needs", "deleted"),
     "litter": Kind("Files that broken writes left", "deleted"),
     "orphans": Kind("Objects without a row", "deleted"),
-    "strangers": Kind("Objects that we cannot have written", "left alone"),
-    "missing": Kind("Variants whose object is gone", "none: upload the image again"),
+    "strangers": Kind("Objects that we cannot have written", "only shown: left alone"),
+    "missing": Kind("Variants whose object is gone", "only shown: upload it anew"),
     "sizes": Kind("Images whose size is not the sum of their variants", "corrected"),
     "storage": Kind("Accounts whose used storage is not the sum of their images", "corrected"),
     "counts": Kind("Buckets that count another number of images than they have", "corrected"),
-    "balances": Kind("Accounts whose credits are not the sum of their ledger", "none: look why"),
+    "balances": Kind(
+        "Accounts whose credits are not the sum of their ledger", "only shown: look why"
+    ),
 }
 
 REPORTED_ONLY = frozenset({"strangers", "missing", "balances"})
