@@ -35,9 +35,7 @@ KINDS = {
     "sizes": Kind("Images whose size is not the sum of their variants", "corrected"),
     "storage": Kind("Accounts whose used storage is not the sum of their images", "corrected"),
     "counts": Kind("Buckets that count another number of images than they have", "corrected"),
-    "balances": Kind(
-        "Accounts whose credits are not the sum of their ledger", "only shown: look why"
-    ),
+    "balances": Kind("Accounts whose credits are not their ledger's sum", "only shown: look why"),
 }
 
 REPORTED_ONLY = frozenset({"strangers", "missing", "balances"})
