@@ -64,11 +64,16 @@ def describe(copy: Copy, status: str, timing: str, *, age: str | None = None) ->
     ]
 
 
+def control(entry: Entry) -> str:
+    """How long others may keep these bytes."""
+    return _FOREVER if entry.immutable else _BRIEFLY
+
+
 def _validators(copy: Copy, age: str | None = None) -> Headers:
     return [
         ("etag", copy.etag),
         ("last-modified", write_date(copy.entry.last_modified)),
-        ("cache-control", age or (_FOREVER if copy.entry.immutable else _BRIEFLY)),
+        ("cache-control", age or control(copy.entry)),
         *_OPEN,
     ]
 

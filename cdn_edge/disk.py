@@ -98,8 +98,12 @@ class Disk:
         return True
 
     def forget(self, path: str) -> None:
-        """Remove this path's copy, and refuse fetches of it that are under way anywhere."""
-        self._purge(path, "path = ?", (path,), below=False)
+        """Remove this path's copy, and refuse fetches of it that are under way anywhere.
+
+        With it goes every `path?...` that was derived from it.
+        """
+        condition = "path = ? OR path >= ? AND path < ?"
+        self._purge(path, condition, (path, f"{path}?", f"{path}?{_LAST}"), below=False)
 
     def forget_prefix(self, prefix: str) -> None:
         """The same for every path that starts so."""
@@ -173,9 +177,10 @@ class Disk:
     def _purged_since(self, ticket: int, path: str) -> bool:
         query = (
             "SELECT 1 FROM purges WHERE id > ? AND "
-            "(path = ? OR below AND substr(?, 1, length(path)) = path)"
+            "(path IN (?, ?) OR below AND substr(?, 1, length(path)) = path)"
         )
-        return self._index.execute(query, (ticket, path, path)).fetchone() is not None
+        origin = path.partition("?")[0]
+        return self._index.execute(query, (ticket, path, origin, path)).fetchone() is not None
 
     def _make_room(self, path: str, size: int) -> set[str]:
         """Delete this path's old row and the least used ones; the names of their files."""

@@ -23,6 +23,15 @@ class Entry(Wire, frozen=True):
     gone: bool = False
     store: str = ""
     """Which object storage holds `path`; only `fetch` reads it. Empty is our own."""
+    bucket: str = ""
+    """Public id of the bucket it is in, ..."""
+    image: str = ""
+    """... and the image it belongs to: with them derivatives of it have a place."""
+    format: str = ""
+    width: int = 0
+    height: int = 0
+    source: str = ""
+    """Of a derivative: the hash of the variant it was made from."""
 
 
 GONE = Entry(path="", content_type="", etag="", size=0, last_modified=0, gone=True)

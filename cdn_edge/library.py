@@ -48,4 +48,9 @@ def _entry(variant: Variant, bucket: Bucket) -> Entry:
         last_modified=int(variant.created_at.timestamp()),
         immutable=variant.object_key != replaceable,
         store=bucket.id if bucket.endpoint else "",
+        bucket=bucket.public_id,
+        image=variant.image_id,
+        format=variant.format,
+        width=variant.width,
+        height=variant.height,
     )

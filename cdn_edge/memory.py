@@ -32,6 +32,7 @@ class Memory(Generic[T]):
         self.weight = 0
         self._small_weight = 0
         self._slots: dict[str, _Slot[T]] = {}
+        self._derived: dict[str, set[str]] = {}
         self._small: OrderedDict[str, None] = OrderedDict()
         self._main: OrderedDict[str, None] = OrderedDict()
         self._ghosts: OrderedDict[int, None] = OrderedDict()
@@ -62,9 +63,10 @@ class Memory(Generic[T]):
         self._add(key, slot)
 
     def drop(self, key: str) -> None:
-        """Forget this key."""
-        if key in self._slots:
-            self._take(key)
+        """Forget this key, and every `key?...` that was derived from it."""
+        for one in (key, *self._derived.get(key, ())):
+            if one in self._slots:
+                self._take(one)
 
     def drop_prefix(self, prefix: str) -> None:
         """Forget every key that starts so."""
@@ -73,12 +75,20 @@ class Memory(Generic[T]):
 
     def _add(self, key: str, slot: _Slot[T]) -> None:
         self._slots[key] = slot
+        origin, derived, _ = key.partition("?")
+        if derived:
+            self._derived.setdefault(origin, set()).add(key)
         (self._small if slot.small else self._main)[key] = None
         self.weight += slot.weight
         self._small_weight += slot.weight if slot.small else 0
 
     def _take(self, key: str) -> _Slot[T]:
         slot = self._slots.pop(key)
+        origin, derived, _ = key.partition("?")
+        if derived:
+            self._derived[origin].discard(key)
+            if not self._derived[origin]:
+                del self._derived[origin]
         del (self._small if slot.small else self._main)[key]
         self.weight -= slot.weight
         self._small_weight -= slot.weight if slot.small else 0

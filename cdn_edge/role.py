@@ -3,31 +3,60 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from cdn_edge.app import edge_app
+from cdn_edge.app import Conversion, edge_app
 from cdn_edge.cache import open_cache
+from cdn_edge.darkroom import Darkroom
+from cdn_edge.fleet import Fleet
+from cdn_edge.hiring import hiring
 from cdn_edge.library import fetcher, finder
 from cdn_edge.policies import Policies
+from cdn_edge.policy import is_local
 from cdn_edge.policy_rows import policy_looker
 from cdn_edge.purges import follow_purges
+from cdn_edge.renders import RenderRates
 from cdn_edge.server import edge_server
 from cdn_edge.serving import serving
+from cdn_edge.stock import stock_finder, stock_reader
+from cdn_edge.supply import Making
+from pipeline.bus_leases import Leases
 from pipeline.services import Services
+from pipeline.studio import Studio
 from pipeline.tasks import running
 
 
 @contextlib.asynccontextmanager
-async def serving_edge(services: Services) -> AsyncIterator[None]:
-    """Serve the edge while the block runs."""
+async def serving_edge(services: Services, studio: Studio | None = None) -> AsyncIterator[None]:
+    """Serve the edge while the block runs; without a `studio` it has one of its own."""
     settings = services.settings
     folder = settings.data / "edge-cache"
     cache = open_cache(settings.edge_memory_bytes, folder, settings.edge_disk_bytes)
-    edge = edge_app(finder(services.database), fetcher(services.database, services.stores), cache)
-    policies = Policies(policy_looker(services.database, services.secret))
+    database, stores = services.database, services.stores
+    policies = Policies(policy_looker(database, services.secret))
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(cache.close)
+        making = await stack.enter_async_context(_making(services, studio))
+        conversion = Conversion(policies, making, local=is_local(settings))
+        edge = edge_app(finder(database), fetcher(database, stores), cache, conversion=conversion)
         following = running(lambda: follow_purges(services.bus, edge, policies))
         await stack.enter_async_context(following)
         where = (settings.host, settings.edge_port)
         server = edge_server(edge, *where)
         await stack.enter_async_context(serving(server, *where, services.drain))
         yield
+
+
+@contextlib.asynccontextmanager
+async def _making(services: Services, studio: Studio | None) -> AsyncIterator[Making]:
+    settings, database, stores = services.settings, services.database, services.stores
+    fleet = Fleet(services.bus, Leases(services.bus, settings.nats_replicas))
+    async with hiring(settings, studio) as hire, running(fleet.run):
+        darkroom = Darkroom(
+            stores.own,
+            stock_finder(database),
+            stock_reader(database, stores),
+            hire,
+            fleet,
+            most=settings.edge_renders,
+        )
+        yield Making(darkroom, RenderRates(settings.rate_limit_renders).take)
+        await fleet.settle()

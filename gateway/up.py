@@ -51,7 +51,7 @@ async def system(settings: Settings) -> AsyncIterator[Ready]:
             await stack.enter_async_context(running(services.relay.run))
             studio = await stack.enter_async_context(open_studio(settings))
             await stack.enter_async_context(working_pipeline(services, studio))
-            await stack.enter_async_context(serving_edge(services))
+            await stack.enter_async_context(serving_edge(services, studio))
             await stack.enter_async_context(serving_gateway(services, studio))
             yield Ready(services, key)
 

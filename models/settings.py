@@ -153,6 +153,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Credits of a new account."""
     total_storage: Annotated[int, Meta(ge=0)] = 10_000_000_000
     """Storage of a new account."""
+    edge_children: Annotated[int, Meta(ge=0)] = 0
+    """Render children of an edge on its own, started by its first render; 0 means one per core."""
+    edge_renders: Count = 48
+    """Renders that one edge has in hand or waiting; the next one is told to come back."""
     edge_memory_bytes: Annotated[int, Meta(ge=0)] = 256_000_000
     """Memory cache of the edge."""
     edge_disk_bytes: Annotated[int, Meta(ge=0)] = 10_000_000_000

@@ -138,6 +138,11 @@ class Bus:
         """Whether the server is there right now."""
         return self._client.is_connected
 
+    @property
+    def jetstream(self) -> JetStreamContext:
+        """For the other files that know nats."""
+        return self._stream
+
     async def prepare(self) -> None:
         """Create the streams and the pipeline's consumer, or bring them up to date."""
         for config in _streams(self._replicas):

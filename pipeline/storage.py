@@ -88,16 +88,20 @@ class Storage:
         self._buffer = buffer
         self._folder = folder
 
-    async def put(self, key: str, data: bytes | Path, content_type: str = "") -> None:
+    async def put(
+        self, key: str, data: bytes | Path, content_type: str = "", *, lasting: bool = True
+    ) -> None:
         """Keep `data`, bytes or the content of a file, under `key`.
 
-        The type is for who reads the object past us, and S3 only: we have our own note of it.
+        The type is for who reads the object past us, and S3 only: we have our own note of it. What
+        is not `lasting` may go, or be torn, in a power cut.
         """
         told = {"Content-Type": content_type} if content_type and self._folder is None else None
         with _available():
             await obstore.put_async(self._store, key, data, attributes=told)
         failpoint("W2.before_sync")
-        await self._sync(key)
+        if lasting:
+            await self._sync(key)
 
     async def copy(self, source: str, key: str) -> None:
         """Keep the bytes of one object under another key, too."""

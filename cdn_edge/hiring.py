@@ -1,0 +1,28 @@
+"""The studio of an edge: one that is there already, or its own, opened by the first render."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from cdn_edge.darkroom import Hire
+from models.settings import Settings
+from pipeline.role import limits_of
+from pipeline.studio import Studio
+
+
+@contextlib.asynccontextmanager
+async def hiring(settings: Settings, studio: Studio | None) -> AsyncIterator[Hire]:
+    """Gives the studio while the block runs. An edge that only serves never pays for one."""
+    async with contextlib.AsyncExitStack() as stack:
+        lock = asyncio.Lock()
+        hired = studio
+
+        async def hire() -> Studio:
+            nonlocal hired
+            async with lock:
+                if hired is None:
+                    own = Studio(children=settings.edge_children, limits=limits_of(settings))
+                    hired = await stack.enter_async_context(own)
+                return hired
+
+        yield hire

@@ -1,0 +1,69 @@
+"""Which stored file a derivative starts from: one that lost nothing, no larger than it needs."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from models.recipe import Recipe, Resize
+from models.wire import Wire
+from pipeline import geometry
+
+Kind = Literal["mezzanine", "original", "variant"]
+
+_AMPLE = 1.5
+"""So many times the wanted size show no more than the wanted size itself."""
+_STILL = ("jpeg", "png", "heic", "avif", "tiff")
+
+
+class Stored(Wire, frozen=True):
+    """A file that a derivative may start from. A `store` is a customer's, empty is our own."""
+
+    kind: Kind
+    key: str
+    format: str
+    width: int
+    height: int
+    sha256: str
+    store: str = ""
+
+
+def ranked(recipe: Recipe, variant: Stored, stored: Sequence[Stored]) -> list[Stored]:
+    """What to start from, the best first; the variant that was asked for is always among them.
+
+    The mezzanine, when it has half as many pixels again as are wanted, or else what is larger and
+    lost nothing either: the original, a PNG. A variant that lost something comes after all those.
+    Without a size the pixels are the variant's: only what has as many will do.
+    """
+    named = [*stored, variant]
+    if not (recipe.resize.width or recipe.resize.height):
+        named = [one for one in named if (one.width, one.height) == (variant.width, variant.height)]
+    return list(dict.fromkeys(_in_order(recipe, variant, named)))
+
+
+def _in_order(recipe: Recipe, variant: Stored, named: Sequence[Stored]) -> Iterator[Stored]:
+    largest = max(one.width for one in named if one.kind == "variant")
+    mezzanine = [one for one in named if one.kind == "mezzanine"]
+    yield from (one for one in mezzanine if headroom(recipe, one) >= _AMPLE)
+    yield from (one for one in named if one.kind == "original" and _shows_the_same(one, variant))
+    enough = [one for one in named if headroom(recipe, one) >= 1 or one.width >= largest]
+    yield from (one for one in mezzanine if one in enough)
+    variants = [one for one in enough if one.kind == "variant"]
+    yield from sorted(variants, key=lambda one: (one.format != "png", -one.width))
+    yield variant
+
+
+def headroom(recipe: Recipe, stored: Stored) -> float:
+    """How many pixels of this file there are for one of the result, along the scarcer side."""
+    turn = recipe.orientation > 4  # noqa: PLR2004 the upper half of EXIF's eight exchanges sides
+    width, height = (stored.height, stored.width) if turn else (stored.width, stored.height)
+    cut = geometry.cut_size(geometry.Size(width, height), recipe.ratio)
+    resize = recipe.resize
+    plain = Resize(fit=resize.fit)
+    return geometry.resolve_shrink(*cut, (resize.width, resize.height), plain).common
+
+
+def _shows_the_same(original: Stored, variant: Stored) -> bool:
+    """Whether the variant is the whole original: nothing cut off, nothing that moves."""
+    across, down = original.width * variant.height, original.height * variant.width
+    clear = variant.format == "jpeg" and original.format != "jpeg"
+    near = abs(across - down) <= max(original.width, original.height)
+    return near and original.format in _STILL and not clear

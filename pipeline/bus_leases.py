@@ -1,0 +1,81 @@
+"""Leases: of all processes one at a time does a thing, for as long as it lives."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import nats.errors
+import nats.js.errors
+from nats.js.api import StorageType
+from nats.js.kv import KeyValue
+
+from models.errors import Unavailable
+from pipeline.bus import Bus
+
+BUCKET = "CALOTYPE_LEASES"
+SECONDS = 4.0
+"""Who was killed is replaced after so long. The bucket's own: one per key cannot be renewed."""
+_PATIENCE = 1.0
+
+_AWAY = (nats.errors.Error, nats.js.errors.Error, asyncio.TimeoutError, OSError)
+
+
+class Lease:
+    """Held from now on; renewed until the block around it ends."""
+
+    def __init__(self, table: KeyValue, name: str, revision: int) -> None:
+        self._table = table
+        self._name = name
+        self._revision = revision
+
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Keep it while the block runs, then let it go."""
+        beat = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beat.cancel()
+            await asyncio.gather(beat, return_exceptions=True)
+            with contextlib.suppress(*_AWAY):
+                async with asyncio.timeout(_PATIENCE):
+                    await self._table.delete(self._name, last=self._revision)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(SECONDS / 4)
+            with contextlib.suppress(*_AWAY):
+                self._revision = await self._table.update(self._name, b"", last=self._revision)
+
+
+class Leases:
+    """Leases by name, over the bus."""
+
+    def __init__(self, bus: Bus, replicas: int = 1) -> None:
+        self._bus = bus
+        self._replicas = replicas
+        self._table: KeyValue | None = None
+
+    async def take(self, name: str) -> Lease | None:
+        """The lease, or None while somebody has it. Raises Unavailable when nobody can tell."""
+        if not self._bus.connected:
+            raise Unavailable
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                table = self._table or await self._open()
+                return Lease(table, name, await table.create(name, b""))
+        except nats.js.errors.KeyWrongLastSequenceError:
+            return None
+        except _AWAY as error:
+            self._table = None  # the bucket is in the server's memory, and may have gone with it
+            raise Unavailable from error
+
+    async def _open(self) -> KeyValue:
+        stream = self._bus.jetstream
+        try:
+            self._table = await stream.create_key_value(
+                bucket=BUCKET, ttl=SECONDS, storage=StorageType.MEMORY, replicas=self._replicas
+            )
+        except nats.js.errors.BadRequestError:  # it is there, made by another release
+            self._table = await stream.key_value(BUCKET)
+        return self._table
