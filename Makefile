@@ -35,7 +35,7 @@ bench-upload: $(VENV)/.setup-dev ## Measure whole uploads over HTTP
 bench-library: $(VENV)/.setup-dev ## Measure an account with a million images
 	$(BIN)/python benchmarks/library.py
 
-bench-edge: $(VENV)/.setup-dev ## Measure the edge beside nginx (needs nginx and wrk)
+bench-edge: $(VENV)/.setup-dev ## Measure the edge beside nginx, ipx and thumbor (15 minutes)
 	$(BIN)/python benchmarks/edge.py
 
 bench-long: $(VENV)/.setup-dev ## A thousand histories of two accounts, and every operation 300 times

@@ -19,6 +19,13 @@ class Measured(NamedTuple):
     figures: Mapping[str, float | str]
 
     @property
+    def verdict(self) -> str:
+        """Whether the target was met; nothing without one."""
+        if self.ratio is None or self.target is None:
+            return ""
+        return "met" if self.ratio >= self.target else "MISSED"
+
+    @property
     def line(self) -> str:
         """The case as one line of JSON."""
         ratio = None if self.ratio is None else round(self.ratio, 4)
@@ -52,12 +59,12 @@ def compare(
 
 def table(cases: list[Measured]) -> str:
     """The cases for a person to read."""
-    rows = [f"{'case':44} {'ratio':>7} {'target':>7}  figures"]
+    rows = [f"{'case':50} {'ratio':>7} {'target':>7} {'':6}  figures"]
     for case in cases:
         ratio = "" if case.ratio is None else f"{case.ratio:.3f}"
         target = "" if case.target is None else f"{case.target:.3f}"
         figures = "  ".join(f"{name} {value}" for name, value in case.figures.items())
-        rows.append(f"{case.name:44} {ratio:>7} {target:>7}  {figures}")
+        rows.append(f"{case.name:50} {ratio:>7} {target:>7} {case.verdict:6}  {figures}")
     return "\n".join(rows)
 
 

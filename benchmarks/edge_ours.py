@@ -1,0 +1,83 @@
+"""A whole Calotype with photos in it, for the edge's benchmarks."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple, cast
+from urllib.parse import urlsplit
+
+import httpx2
+from edge_peers import QUALITY, Absent
+
+CALOTYPE: Final = Path(sys.executable).with_name("calotype")
+SETTINGS: Final = {
+    "CALOTYPE_RATE_LIMIT_RENDERS": "",
+    "CALOTYPE_CHILDREN": "2",
+    "CALOTYPE_MAX_FILE_BYTES": "100000000",
+}
+
+
+BUCKET: Final = "snapix_default_bucket"
+
+
+class Ours(NamedTuple):
+    """A running system: its edge, and the paths of one stored variant of each photo."""
+
+    port: int
+    names: list[str]
+
+    @staticmethod
+    def locate(path: str, width: int, form: str) -> str:
+        """The path of a picture that is to be made."""
+        return f"{path}?w={width}&fm={form}&q={QUALITY[form]}"
+
+
+@contextlib.contextmanager
+def ours(pictures: list[Path], *, mezzanine: bool) -> Iterator[Ours]:
+    """A fresh system on free ports with these photos uploaded. Raises Absent.
+
+    With a `mezzanine` the edge has that and a thumbnail to render from, without one the original.
+    """
+    with tempfile.TemporaryDirectory() as folder, _up(Path(folder) / "data") as told:
+        headers = {"Authorization": f"Bearer {told['key']}"}
+        with httpx2.Client(
+            base_url=told["api"], headers=headers, timeout=120, trust_env=False
+        ) as api:
+            sources = {"mezzanine": mezzanine, "keepOriginals": not mezzanine}
+            _answered(api.patch(f"/api/v1/buckets/{BUCKET}", json=sources))
+            paths = [_upload(api, picture) for picture in pictures]
+        yield Ours(urlsplit(told["edge"]).port or 80, paths)
+
+
+def _upload(api: httpx2.Client, picture: Path) -> str:
+    """Store a photo; the path of a variant too small to render anything from."""
+    form = {"resizeOptions": '{"width": 100}', "formatOptions": '{"format": "webp"}'}
+    with picture.open("rb") as file:
+        answer = _answered(api.post("/api/v1/images", data=form, files={"image": file}))
+    return urlsplit(answer["simpleData"][0]["variants"]["webp"]).path
+
+
+def _answered(answer: httpx2.Response) -> dict[str, Any]:
+    if not answer.is_success:
+        raise Absent(f"{answer.request.url.path} was answered with {answer.status_code}")
+    return cast("dict[str, Any]", answer.json())
+
+
+@contextlib.contextmanager
+def _up(data: Path) -> Iterator[dict[str, str]]:
+    command = [CALOTYPE, "up", "--data", data, "--port", "0", "--edge-port", "0", "--json"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **SETTINGS}
+    )
+    output = cast("IO[bytes]", process.stdout)
+    try:
+        yield json.loads(output.readline())
+    finally:
+        process.terminate()
+        process.wait()
+        output.close()
