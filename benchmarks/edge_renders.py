@@ -83,7 +83,7 @@ def _both_passes(port: int, locate: Locate, names: list[str], count: int, second
 
 
 def _paths(locate: Locate, names: list[str], form: str, count: int) -> list[str]:
-    """So many different ones: widths from narrow to wide, photos in turn, shuffled for all alike."""
+    """So many different ones, of all photos in all widths, in the same disorder for everybody."""
     step = (WIDEST - NARROWEST) / max(1, count - 1)
     widths = [round(NARROWEST + step * number) for number in range(count)]
     paths = [locate(name, width, form) for name, width in zip(itertools.cycle(names), widths)]
