@@ -21,6 +21,7 @@ from gateway import (
     photos,
     progress,
     public_gallery,
+    purge,
 )
 from gateway.admission import Door
 from gateway.attempts import Attempts
@@ -52,6 +53,7 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
             galleries.routes,
             keys.routes,
             buckets.routes,
+            purge.routes,
         ],
         before_request=idempotency.begin,
     )

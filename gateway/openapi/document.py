@@ -17,13 +17,14 @@ from gateway.openapi import (
     orders,
     parameters,
     photos,
+    purge,
     shapes,
     upkeep,
 )
 from gateway.openapi.operation import Operation, Paths, written
 from gateway.openapi.words import Json
 
-_SUBJECTS = (images, convert, generate, orders, galleries, keys, buckets, photos, upkeep)
+_SUBJECTS = (images, convert, generate, orders, galleries, keys, buckets, photos, purge, upkeep)
 
 TAGS = {
     "Images": "Upload, list, look at, change and delete.",
@@ -34,6 +35,7 @@ TAGS = {
     "Keys": "Who may do what.",
     "Buckets": "Where images are kept.",
     "Photos": "Photos kept as they are: another API on the same account.",
+    "Purge": "Have copies and derivatives made anew.",
     "Service": "About the service itself.",
 }
 

@@ -47,6 +47,10 @@ Images go to the account's primary bucket unless a request names another one. Th
 in our storage; you can add buckets in S3-compatible storage of your own, which do not count as
 storage used.
 """,
+    "purge": """
+Edges keep copies of files, and storage keeps what was made of them on the fly. Deleting and
+updating an image sees to both; to purge is for everything else.
+""",
     "photos": """
 This is another API on the same account: that of photo blogs, and of programs that upload from a
 desktop. A photo is kept as it is, has an address of eight letters and digits, and costs a credit.
