@@ -6,6 +6,7 @@ from typing import Any
 import rich_click as click
 
 from gateway.cli_admin import accounts, keys, migrate, settings_table
+from gateway.cli_dead import dead
 from gateway.cli_options import DATA, plain_errors, read
 from gateway.cli_reconcile import reconcile
 from gateway.cli_users import users
@@ -80,6 +81,6 @@ def edge(**given: Any) -> None:
     asyncio.run(run_role("edge", serving_edge, read(**given)))
 
 
-for command in (migrate, keys, accounts, users, reconcile):
+for command in (migrate, keys, accounts, users, reconcile, dead):
     main.add_command(command)
 main.add_command(settings_table, "settings")

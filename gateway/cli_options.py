@@ -18,6 +18,8 @@ from models.settings import Settings, SettingsError, read_settings
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_IDS = ("id", "order")  # for copying: never broken into two lines
+
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -57,7 +59,7 @@ def say_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         return
     table = Table(show_edge=False)
     for name in rows[0] if rows else ["nothing yet"]:
-        table.add_column(name, no_wrap=name == "id", overflow="fold")  # an id is for copying
+        table.add_column(name, no_wrap=name in _IDS, overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     Console().print(table)
