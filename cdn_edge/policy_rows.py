@@ -11,7 +11,7 @@ from models.database import Database
 from models.errors import BadRequest
 from models.policies import PolicyRows, policy_rows
 from models.records import Preset, UrlKey
-from models.vault import Unsealable, unseal
+from models.vault import Unsealable, seal, unseal
 
 log = logging.getLogger(__name__)
 
@@ -26,14 +26,18 @@ def policy_looker(database: Database, secret: str) -> Look:
     return look
 
 
-def url_key_place(key_id: str) -> str:
-    """Where a URL key's secret is sealed: it opens nowhere else."""
-    return f"url-key {key_id}"
+def sealed_secret(own: str, key_id: str, secret: str) -> str:
+    """A URL key's own secret, sealed with the installation's: it opens for this key alone."""
+    return seal(secret, own.encode(), _place(key_id))
 
 
 def secret_of(key: UrlKey, secret: str) -> str:
-    """The secret of a URL key, opened. Raises Unsealable."""
-    return unseal(secret, key.sealed, url_key_place(key.id)).decode()
+    """A URL key's own secret, opened. Raises Unsealable."""
+    return unseal(secret, key.sealed, _place(key.id)).decode()
+
+
+def _place(key_id: str) -> str:
+    return f"url-key {key_id}"
 
 
 def _policy(rows: PolicyRows, secret: str) -> Policy:

@@ -19,9 +19,11 @@ from gateway import (
     orders_api,
     photo_login,
     photos,
+    presets,
     progress,
     public_gallery,
     purge,
+    urls,
 )
 from gateway.admission import Door
 from gateway.attempts import Attempts
@@ -54,6 +56,8 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
             keys.routes,
             buckets.routes,
             purge.routes,
+            urls.routes,
+            presets.routes,
         ],
         before_request=idempotency.begin,
     )

@@ -7,8 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, field
 
+from cdn_edge.policy import Mode
+from cdn_edge.sizes import MOST_SIZES, read_box
 from models.errors import InvalidFields, Problem
 from models.wire import Wire
 from pipeline.egress import Egress
@@ -36,6 +38,10 @@ class NewBucket(Wire, frozen=True):
     prefix: str = ""
     public_url: str | None = None
     is_primary: bool = False
+    conversion: Mode = "signed"
+    sizes: list[str | int] = field(default_factory=list)
+    keep_originals: bool = False
+    mezzanine: bool = True
 
     def __repr__(self) -> str:
         """Without the keys."""
@@ -54,6 +60,10 @@ class BucketChange(Wire, frozen=True):
     prefix: str | UnsetType = UNSET
     public_url: str | UnsetType | None = UNSET
     is_primary: bool | UnsetType = UNSET
+    conversion: Mode | UnsetType = UNSET
+    sizes: list[str | int] | UnsetType = UNSET
+    keep_originals: bool | UnsetType = UNSET
+    mezzanine: bool | UnsetType = UNSET
 
     def __repr__(self) -> str:
         """Without the keys."""
@@ -125,8 +135,21 @@ def _public_url(text: str | None) -> str | None:
     return text.rstrip("/")
 
 
-def _invalid(field: str, problem: str) -> InvalidFields:
-    return InvalidFields([Problem(field=field, problem=problem)])
+def _sizes(given: list[str | int]) -> list[str]:
+    """Each size once, as it is written."""
+    if len(given) > MOST_SIZES:
+        raise _invalid("sizes", f"must be at most {MOST_SIZES}")
+    texts: dict[str, None] = {}
+    for place, size in enumerate(given):
+        box = read_box(str(size))
+        if box is None:
+            raise _invalid(f"sizes[{place}]", "must be a size such as 640, x480 or 640x480")
+        texts[box.text] = None
+    return list(texts)
+
+
+def _invalid(where: str, problem: str) -> InvalidFields:
+    return InvalidFields([Problem(field=where, problem=problem)])
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -140,4 +163,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "name": _name,
     "prefix": _prefix,
     "public_url": _public_url,
+    "sizes": _sizes,
 }

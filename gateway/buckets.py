@@ -28,6 +28,7 @@ from pipeline.storage import Place
 AnyRequest = Request[Any, Any, Any]
 
 _KEYS = {"access_key", "secret_key"}
+_OURS = {"name", "is_primary", "conversion", "sizes", "keep_originals", "mezzanine"}
 _PLACE = {"endpoint", "region", "remote_bucket", "prefix", *_KEYS}
 
 
@@ -80,7 +81,7 @@ def _refuse_ours(bucket: Bucket, columns: Json) -> None:
     problems = [
         Problem(field=name, problem="cannot be changed: the default bucket is in our storage")
         for name in columns
-        if bucket.endpoint is None and name not in ("name", "is_primary")
+        if bucket.endpoint is None and name not in _OURS
     ]
     if problems:
         raise InvalidFields(problems)
@@ -134,6 +135,10 @@ def bucket_view(bucket: Bucket, edge: str) -> Json:
         "bucket": bucket.remote_bucket,
         "prefix": bucket.prefix,
         "publicUrl": bucket.public_url,
+        "conversion": bucket.conversion,
+        "sizes": bucket.sizes,
+        "keepOriginals": bucket.keep_originals,
+        "mezzanine": bucket.mezzanine,
         "createdAt": iso(bucket.created_at),
     }
 

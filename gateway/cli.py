@@ -7,6 +7,7 @@ import rich_click as click
 
 from gateway.cli_admin import accounts, keys, migrate, settings_table
 from gateway.cli_dead import dead
+from gateway.cli_edge import url
 from gateway.cli_options import DATA, plain_errors, read
 from gateway.cli_reconcile import reconcile
 from gateway.cli_users import users
@@ -81,6 +82,6 @@ def edge(**given: Any) -> None:
     asyncio.run(run_role("edge", serving_edge, read(**given)))
 
 
-for command in (migrate, keys, accounts, users, reconcile, dead):
+for command in (migrate, keys, accounts, users, reconcile, dead, url):
     main.add_command(command)
 main.add_command(settings_table, "settings")

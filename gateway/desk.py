@@ -4,7 +4,9 @@ from typing import Any
 
 from sqlmodel import Session
 
+from gateway.edge_urls import Signer, ToSign, sign_url
 from gateway.passwords import hash_password
+from gateway.urls import signed_view
 from gateway.views import iso
 from models import accounts as book
 from models import users as guests
@@ -40,6 +42,12 @@ def keys(session: Session) -> list[Row]:
         }
         for key, account in book.list_keys(session)
     ]
+
+
+def sign(session: Session, account: str, asked: ToSign, signer: Signer) -> Row:
+    """A signed address."""
+    owner = book.find_account(session, account)
+    return signed_view(sign_url(session, owner.id, asked, signer))
 
 
 def create_account(session: Session, name: str, credit: int, storage: int) -> Row:

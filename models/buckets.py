@@ -21,6 +21,7 @@ from models.errors import (
 from models.events import BucketDeleted, ObjectsDropped, Purged, deletion_subject, purge_subject
 from models.keeping import count_kept
 from models.outgoing import announce
+from models.policies import announce_policy
 from models.records import Bucket, Gallery, GalleryImage, Image, Master, Order, Variant
 from models.wire import Wire
 
@@ -83,6 +84,7 @@ def change_bucket(session: Session, account_id: str, key: str, fields: Mapping[s
     for name, value in fields.items():
         if name != "is_primary":
             setattr(bucket, name, value)
+    announce_policy(session, account_id)
     session.flush()
     if fields.get("is_primary"):
         _make_primary(session, bucket)
@@ -111,6 +113,7 @@ def delete_bucket(
     session.flush()
     _bury_all(session, bucket)
     announce(session, purge_subject(bucket.public_id), Purged(bucket=bucket.public_id, keys=[]))
+    announce_policy(session, account_id)
     announce(session, deletion_subject(bucket.id), BucketDeleted(bucket_id=bucket.id))
 
 

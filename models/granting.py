@@ -32,7 +32,7 @@ def make_key(session: Session, caller: Caller, asked: Asked, digest: str, hint: 
     """A new key of the caller's account. Forbidden names what the caller's own key lacks."""
     permissions = _known(asked.permissions or [])
     term = asked.term or Term(None)
-    _refuse_past(term)
+    refuse_past(term)
     _refuse_more(session, caller, permissions, term)
     key = add_key(session, caller.account_id, asked.name or "", digest, hint, permissions)
     key.expires_at = term.expires_at
@@ -50,7 +50,7 @@ def change_key(session: Session, caller: Caller, key_id: str, asked: Asked) -> A
     if asked.permissions is not None or asked.term is not None:
         permissions = key.permissions if asked.permissions is None else _known(asked.permissions)
         if asked.term is not None:
-            _refuse_past(asked.term)
+            refuse_past(asked.term)
         term = asked.term or Term(key.expires_at)
         _refuse_more(session, caller, permissions, term)
         key.permissions, key.expires_at = permissions, term.expires_at
@@ -87,7 +87,7 @@ def _known(permissions: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(permissions))
 
 
-def _refuse_past(term: Term) -> None:
+def refuse_past(term: Term) -> None:
     """Raise InvalidFields unless the term ends within a century from now, or never."""
     moment = now()
     if term.expires_at is not None and not moment < term.expires_at < moment + _LONGEST:

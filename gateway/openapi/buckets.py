@@ -33,6 +33,13 @@ _MEANINGS = {
     "prefix": "Folders there to put everything under, as `web/`.",
     "publicUrl": "An address that shows its objects; without one our edge does.",
     "isPrimary": "Whether images go there when a request names no bucket.",
+    "conversion": (
+        "Who may convert its images by URL without a signature or a preset: nobody (`signed`), "
+        "everybody in some `sizes`, everybody (`open`)."
+    ),
+    "sizes": "Sizes for everybody, as `640`, `x480` or `640x480`; others get the next larger one.",
+    "keepOriginals": "Whether originals are kept, for conversion by URL.",
+    "mezzanine": "Whether a near-lossless copy is kept, for conversion by URL.",
 }
 
 LIST_CURL = """\
@@ -70,6 +77,13 @@ def shapes() -> dict[str, Json]:
         bucket=or_null(text("The bucket's name there.")),
         prefix=text("Folders there that everything is put under."),
         publicUrl=or_null(text("An address of the customer's own that shows its objects.")),
+        conversion={
+            "enum": ["signed", "sizes", "open"],
+            "description": _MEANINGS["conversion"],
+        },
+        sizes=several({"type": "string"}, _MEANINGS["sizes"]),
+        keepOriginals=truth(_MEANINGS["keepOriginals"]),
+        mezzanine=truth(_MEANINGS["mezzanine"]),
         createdAt=moment("When it was added."),
     )
     return {

@@ -17,14 +17,19 @@ from gateway.openapi import (
     orders,
     parameters,
     photos,
+    presets,
     purge,
     shapes,
     upkeep,
+    urls,
 )
 from gateway.openapi.operation import Operation, Paths, written
 from gateway.openapi.words import Json
 
-_SUBJECTS = (images, convert, generate, orders, galleries, keys, buckets, photos, purge, upkeep)
+_SUBJECTS = (
+    *(images, convert, generate, orders, galleries, keys, buckets),
+    *(urls, presets, photos, purge, upkeep),
+)
 
 TAGS = {
     "Images": "Upload, list, look at, change and delete.",
@@ -34,6 +39,8 @@ TAGS = {
     "Galleries": "Images that belong together.",
     "Keys": "Who may do what.",
     "Buckets": "Where images are kept.",
+    "URLs": "Conversion on the fly, by URL.",
+    "Presets": "Conversions with a name.",
     "Photos": "Photos kept as they are: another API on the same account.",
     "Purge": "Have copies and derivatives made anew.",
     "Service": "About the service itself.",
@@ -110,5 +117,17 @@ def _operations(described: Paths) -> list[Operation]:
 
 
 def _schemas() -> Json:
-    sources = (failures, options, shapes, generate, orders, galleries, keys, buckets, photos)
+    sources = (
+        failures,
+        options,
+        shapes,
+        generate,
+        orders,
+        galleries,
+        keys,
+        buckets,
+        urls,
+        presets,
+        photos,
+    )
     return {name: shape for source in sources for name, shape in source.shapes().items()}

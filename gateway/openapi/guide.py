@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cdn_edge.grammar import PARAMETERS
 from gateway.openapi.document import TAGS, document
 from gateway.openapi.prose import kind_of, meaning_of, rows_of
 from gateway.openapi.topics import TOPICS
@@ -41,6 +42,8 @@ def _text(topic: str, whole: Json) -> str:
         parts += [_shape(name, whole) for name in _option_shapes(whole)]
     elif topic == "errors":
         parts.append(_errors(whole))
+    elif topic == "urls":
+        parts += [_grammar(), _setting(whole), *_operations(title, whole)]
     else:
         parts += [_setting(whole), *_operations(title, whole)]
     return "\n\n".join(parts) + "\n"
@@ -109,6 +112,15 @@ def _fields(schema: Json, whole: Json) -> str:
         (row.path, _kind(row.schema), meaning_of(row.schema, shapes)) for row in rows_of(schema)
     ]
     return _table(("Field", "Value", "Meaning"), rows)
+
+
+def _grammar() -> str:
+    heads = ("Parameter", "Allowed", "Default", "Meaning", "Example")
+    rows = [
+        (name, one.allowed, one.default, one.means, f"`{one.example}`")
+        for name, one in PARAMETERS.items()
+    ]
+    return _table(heads, rows)
 
 
 def _errors(whole: Json) -> str:

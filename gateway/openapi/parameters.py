@@ -1,6 +1,6 @@
 """Parameters and headers that several operations share."""
 
-from gateway.openapi.samples import GALLERY_ID, IMAGE_ID, KEY_ID, ORDER_ID, PHOTO_ID
+from gateway.openapi.samples import GALLERY_ID, IMAGE_ID, KEY_ID, ORDER_ID, PHOTO_ID, URL_KEY_ID
 from gateway.openapi.words import Json, integer
 from gateway.photos import MOST_LISTED
 
@@ -18,6 +18,8 @@ def _paths() -> dict[str, Json]:
         "orderId": _path("order_id", "The order's id.", ORDER_ID),
         "galleryId": _path("gallery_id", "The gallery's id.", GALLERY_ID),
         "keyId": _path("key_id", "The key's id.", KEY_ID),
+        "urlKeyId": _path("key_id", "The URL key's id.", URL_KEY_ID),
+        "presetName": _path("name", "The preset's name.", "card"),
         "bucketKeyPath": _path("key", "The bucket's key.", "archive"),
         "photoId": _path("photo_id", "The photo's id.", PHOTO_ID),
         "topic": _path("topic", "A page of the guide.", "images"),

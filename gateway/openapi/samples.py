@@ -2,17 +2,33 @@
 
 from datetime import UTC, datetime
 
+from cdn_edge.signing import signed
 from gateway import views
 from gateway.buckets import bucket_view
+from gateway.edge_urls import Signed
 from gateway.openapi.words import Json
 from gateway.photo_views import login_view
+from gateway.presets import preset_view
+from gateway.urls import signed_view, url_key_view
 from models.accounts import DEFAULT_BUCKET
 from models.events import Failure, Original
 from models.galleries import Placed
 from models.generation import Generated, ModalityTokens, Usage
 from models.library import Shelf
 from models.photos import Shot
-from models.records import Account, ApiKey, Bucket, Gallery, Image, Order, Photo, User, Variant
+from models.records import (
+    Account,
+    ApiKey,
+    Bucket,
+    Gallery,
+    Image,
+    Order,
+    Photo,
+    Preset,
+    UrlKey,
+    User,
+    Variant,
+)
 
 API = "https://api.example.com"
 EDGE = "https://images.example.com"
@@ -24,6 +40,8 @@ SECOND_ID = "b86f5f0a-90b7-4f0b-a0b5-3d4c2e1f7a02"
 GALLERY_ID = "5a4b9f6e-1c2d-4b8a-9e7f-0d1c2b3a4f03"
 PHOTO_ID = "aBCd5678"
 ORDER_ID = "e2d1c0b9-8a7f-4e6d-8c5b-4a3f2e1d0c04"
+URL_KEY_ID = "5f2c9a3be1d0"
+OBJECT_KEY = f"{IMAGE_ID}-1200x675.webp"
 KEY_ID = "c4b3a291-8f7e-4d6c-9b5a-0f1e2d3c4b05"
 
 _MADE = datetime(2026, 5, 1, 12, 38, 14, 70_000, tzinfo=UTC)
@@ -262,6 +280,32 @@ def key() -> Json:
         revoked_at=None,
     )
     return views.key_view(row)
+
+
+def url_key() -> Json:
+    """A key that signs addresses."""
+    return url_key_view(
+        UrlKey(id=URL_KEY_ID, account_id=ACCOUNT_ID, name="Shop", sealed="", created_at=_MADE)
+    )
+
+
+def signed_url() -> Json:
+    """What signing an address answers."""
+    path = f"/{_PUBLIC_ID}/{OBJECT_KEY}"
+    query = signed(path, "fm=auto&w=640", URL_KEY_ID, "us_not-a-real-secret")
+    return signed_view(Signed(f"{EDGE}{path}?{query}", URL_KEY_ID, None))
+
+
+def preset() -> Json:
+    """A preset."""
+    return preset_view(
+        Preset(
+            account_id=ACCOUNT_ID,
+            name="card",
+            parameters="fm=auto&h=300&w=400",
+            updated_at=_MADE,
+        )
+    )
 
 
 def bucket_answer() -> Json:

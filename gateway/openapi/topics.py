@@ -60,6 +60,24 @@ Every answer is `{"code": 200, "data": ...}` and every error `{"code": 400, "err
 Send a user's token, or an API key, as `Authorization: ...`, with `Token` or `Bearer` before it or
 nothing.
 """,
+    "urls": """
+Any image's URL takes parameters that convert it when it is first asked for; the result is kept.
+`?w=640&fm=auto` is 640 pixels wide in the best format that the browser reads. Parameters may come
+in any order. The result is never larger than the image unless `enlarge=1` says so.
+
+A URL may convert when it is signed, when it names a preset, or when its bucket says so: a bucket's
+`conversion` is `signed` (the default), `sizes` (unsigned URLs may have `w`, `h`, `dpr`, `fit`,
+`pos` and `fm`, and get the next larger of the bucket's `sizes`) or `open`.
+
+To sign a URL yourself, take its path, `?`, its parameters, and `&k=` with the id of a URL key;
+compute HMAC-SHA256 over that text, with the key's secret as it was told; append `&s=` and the
+result in base64url without padding. `s` comes last, and nothing may be changed afterwards. `exp`
+ends a URL: from that Unix second on it answers 410.
+""",
+    "presets": """
+A preset is a name for parameters of the edge's URLs. It needs no signature, so that a page's
+scripts can build URLs: `?preset=card`. A preset that changes changes what its URLs answer.
+""",
     "options": """
 `resizeOptions` and `formatOptions` are JSON in a form field: an array or a single object. An option
 that is not known is refused by its path. What is not given has the default below.
