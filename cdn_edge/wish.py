@@ -41,15 +41,20 @@ class Wish(Wire, frozen=True):
     expires: int | None = None
     """When the signature ends, in Unix seconds."""
 
+    key: str = ""
+    """The name of its bytes beside the object's path; '' when that is all there is to say."""
+
     @property
     def bare(self) -> bool:
         """Whether the stored object is what is wanted, as it is."""
-        return self.wanted == NOTHING
+        return not self.key
 
-    @property
-    def key(self) -> str:
-        """The name of its bytes beside the object's path: what makes the same bytes shares it."""
-        return f"{write_wanted(self.wanted)};{self.reads or ''};{'saving' if self.saving else ''}"
+
+def named(wish: Wish) -> Wish:
+    """The wish with its key: spellings of one wish share it."""
+    parts = (write_wanted(wish.wanted), wish.reads or "", "saving" if wish.saving else "")
+    bare = wish.wanted == NOTHING
+    return msgspec.structs.replace(wish, key="" if bare else ";".join(parts))
 
 
 def disposition(name: str, extension: str) -> str:

@@ -24,6 +24,8 @@ TOPICS = (
     "galleries",
     "keys",
     "buckets",
+    "urls",
+    "presets",
     "photos",
     "options",
     "errors",
@@ -230,6 +232,8 @@ def shell(system: World, tmp_path: Path) -> Shell:
     made = Shell(system, tmp_path)
     uploaded = made.named("uploadImage", "A file")
     made.names["IMAGE_ID"] = uploaded["data"][0]["id"]
+    objects = [one["objectKey"] for one in uploaded["data"][0]["metadata"]]
+    made.names["OBJECT_KEY"] = next(key for key in objects if key)
     made.names["SOURCE"] = uploaded["simpleData"][0]["variants"]["webp"]
     made.names["GALLERY_ID"] = made.named("createGallery", "Of one image")["gallery"]["id"]
     made.names["PHOTO_ID"] = made.named("uploadPhoto", "A file")["data"]["id"]
