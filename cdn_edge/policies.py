@@ -56,11 +56,6 @@ class Policies:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def known(self, public_id: str) -> Policy | None:
-        """The policy of this bucket if nobody has to be asked; from any thread."""
-        kept = self._kept.get(public_id)
-        return kept.policy if kept and self._is_fresh(kept) else None
-
     async def of(self, public_id: str) -> Policy:
         """The policy of this bucket. Raises NotFound or Unavailable."""
         kept = self._kept.get(public_id)
