@@ -26,12 +26,12 @@ PHOTOS: Final = Path(__file__).parents[2] / "shared" / "photos"
 def measure(asked: argparse.Namespace) -> Iterator[Measured]:
     """Every part that was asked for and can be had."""
     pictures = edge_renders.photos(PHOTOS)[: asked.photos]
+    if missing := [name for name in ("wrk", "nginx") if not shutil.which(name)]:
+        yield Measured("everything", None, None, {"needs": " ".join(missing)})
+        return
     if "hits" in asked.parts:
         for kilobytes in asked.sizes:
-            if missing := [name for name in ("wrk", "nginx") if not shutil.which(name)]:
-                yield Measured(f"hits of {kilobytes} KB", None, None, {"needs": missing[0]})
-            else:
-                yield from edge_hits.measure(kilobytes, asked.keys, asked.seconds, asked.rounds)
+            yield from edge_hits.measure(kilobytes, asked.keys, asked.seconds, asked.rounds)
     if "memory" in asked.parts:
         yield from edge_memory.measure(asked.memory_keys)
     if not pictures:

@@ -7,9 +7,7 @@ each alike; figures are medians over the rounds. Needs wrk and nginx on PATH (De
 
 import contextlib
 import os
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from typing import Final, NamedTuple
 
 from measured import Measured
 from programs import cpu_seconds, free_port, running
+from wrk import ask
 
 BUCKET: Final = "benchmark1"
 SERVED: Final = Path(__file__).with_name("edge_served.py")
@@ -29,14 +28,6 @@ http {{
     open_file_cache max=2000; types {{ image/webp webp; }}
     server {{ listen 127.0.0.1:{port}; root {folder}; }}
 }}
-"""
-LUA: Final = """
-local keys, at = {keys}, 0
-local asked = {{}}
-init = function()
-    for n = 0, keys - 1 do asked[n] = wrk.format("GET", "/{bucket}/" .. n .. "-{size}.webp") end
-end
-request = function() at = (at + 1) % keys; return asked[at] end
 """
 
 
@@ -78,15 +69,13 @@ def _rounds(kilobytes: int, keys: int, seconds: int, rounds: int) -> list[Round]
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
         (folder / BUCKET).mkdir()
-        for number in range(keys):
-            name = f"{number}-{kilobytes}.webp"
-            (folder / BUCKET / name).write_bytes(os.urandom(kilobytes * 1024))
-        script = folder / "keys.lua"
-        script.write_text(LUA.format(keys=keys, bucket=BUCKET, size=kilobytes))
+        paths = [f"/{BUCKET}/{number}-{kilobytes}.webp" for number in range(keys)]
+        for path in paths:
+            (folder / path[1:]).write_bytes(os.urandom(kilobytes * 1024))
         with _servers(folder) as rows:
             for row in rows:
-                ask(row, script, 1)
-            return [{row.name: ask(row, script, seconds) for row in rows} for _ in range(rounds)]
+                _ask(row, paths, 1)
+            return [{row.name: _ask(row, paths, seconds) for row in rows} for _ in range(rounds)]
 
 
 @contextlib.contextmanager
@@ -107,33 +96,11 @@ def _servers(folder: Path) -> Iterator[list[Row]]:
         yield [*rows, rows[-1]._replace(name="edge, 304", headers=("If-None-Match: *",))]
 
 
-def ask(row: Row, script: Path, seconds: int) -> Figure:
-    """One run of wrk: 32 connections, keys in turn."""
-    headers = [part for header in row.headers for part in ("-H", header)]
-    command = ["wrk", "-t1", "-c32", f"-d{seconds}s", "--latency", "-s", str(script), *headers]
+def _ask(row: Row, paths: list[str], seconds: int) -> Figure:
     before = cpu_seconds(row.session)
-    done = subprocess.run(
-        [*command, f"http://127.0.0.1:{row.port}"], capture_output=True, text=True, check=True
-    )
+    figure = ask(row.port, paths, seconds=seconds, headers=row.headers)
     spent = cpu_seconds(row.session) - before
-    if "Non-2xx or 3xx" in done.stdout:
-        sys.exit(f"{row.name} refused:\n{done.stdout}")
-    return Figure(
-        rate=_number(r"Requests/sec:\s+([0-9.]+)", done.stdout),
-        p50=_latency(done.stdout, 50),
-        p99=_latency(done.stdout, 99),
-        per_cpu=_number(r"([0-9]+) requests in", done.stdout) / max(spent, 0.01),
-    )
-
-
-def _number(pattern: str, text: str) -> float:
-    found = re.search(pattern, text)
-    return float(found[1]) if found else 0.0
-
-
-def _latency(text: str, percent: int) -> float:
-    found = re.search(rf"{percent}%\s+([0-9.]+)(us|ms|s)", text)
-    return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]] if found else 0.0
+    return Figure(figure.rate, figure.p50, figure.p99, figure.done / max(spent, 0.01))
 
 
 def _median(rounds: list[Round], row: str, column: str, over: str | None = None) -> float:

@@ -26,7 +26,7 @@ BUCKET: Final = "snapix_default_bucket"
 
 
 class Ours(NamedTuple):
-    """A running system: its edge, and the paths of one stored variant of each photo."""
+    """A running system: its edge, and the paths of its photos."""
 
     port: int
     names: list[str]
@@ -48,18 +48,20 @@ def ours(pictures: list[Path], *, mezzanine: bool) -> Iterator[Ours]:
         with httpx2.Client(
             base_url=told["api"], headers=headers, timeout=120, trust_env=False
         ) as api:
-            sources = {"mezzanine": mezzanine, "keepOriginals": not mezzanine}
-            _answered(api.patch(f"/api/v1/buckets/{BUCKET}", json=sources))
+            if not mezzanine:
+                sources = {"mezzanine": False, "keepOriginals": True}
+                _answered(api.patch(f"/api/v1/buckets/{BUCKET}", json=sources))
             paths = [_upload(api, picture) for picture in pictures]
         yield Ours(urlsplit(told["edge"]).port or 80, paths)
 
 
 def _upload(api: httpx2.Client, picture: Path) -> str:
-    """Store a photo; the path of a variant too small to render anything from."""
-    form = {"resizeOptions": '{"width": 100}', "formatOptions": '{"format": "webp"}'}
+    """Store a photo as large as it is; the path of its variant."""
+    form = {"formatOptions": '{"format": "jpeg"}'}
     with picture.open("rb") as file:
         answer = _answered(api.post("/api/v1/images", data=form, files={"image": file}))
-    return urlsplit(answer["simpleData"][0]["variants"]["webp"]).path
+    (address,) = answer["simpleData"][0]["variants"].values()
+    return urlsplit(address).path
 
 
 def _answered(answer: httpx2.Response) -> dict[str, Any]:
