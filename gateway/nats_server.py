@@ -14,12 +14,19 @@ import sysconfig
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import structlog
 
 from models.settings import SettingsError
 
 _READY_SECONDS = 15.0
 _STOP_SECONDS = 5.0
+_AGAIN_SECONDS = 0.5
+_ANY_PORT = -1
 _PR_SET_PDEATHSIG = 1
+
+log = structlog.get_logger("nats")
 _TOKEN = re.compile(r'token: "([^"]+)"')
 
 
@@ -35,18 +42,24 @@ async def embedded_nats(data: Path) -> AsyncIterator[NatsAddress]:
     """Run a server whose streams are in `data/nats` while the block runs.
 
     It listens on a random loopback port, asks for a random token, syncs every message to disk
-    before it acknowledges it, and dies with this process however that ends.
+    before it acknowledges it, is started again when it dies, and goes with this process however
+    that ends.
     """
     folder = (data / "nats").resolve()
     shutil.rmtree(folder / "ports", ignore_errors=True)
     (folder / "ports").mkdir(parents=True)
-    token = secrets.token_urlsafe(32)
-    process = _start(folder, token)
+    server = _Server(folder, secrets.token_urlsafe(32))
+    server.start(_ANY_PORT)
     try:
-        yield NatsAddress(await _url_of(process, folder), token)
+        url = await _url_of(server.process, folder)
+        keeper = asyncio.create_task(_keep(server, urlsplit(url).port or _ANY_PORT))
+        try:
+            yield NatsAddress(url, server.token)
+        finally:
+            keeper.cancel()
     finally:
-        process.terminate()
-        await asyncio.to_thread(_reap, process)
+        server.process.terminate()
+        await asyncio.to_thread(_reap, server.process)
 
 
 def running_nats(data: Path) -> NatsAddress:
@@ -62,27 +75,61 @@ def running_nats(data: Path) -> NatsAddress:
     return NatsAddress(url, token[1])
 
 
-def _start(folder: Path, token: str) -> subprocess.Popen[bytes]:
-    config = folder / "nats.conf"
-    config.touch(mode=0o600)
-    config.write_text(_config(folder, token))
-    with (folder / "nats.log").open("ab") as log:
+class _Server:
+    """The process of the moment, and what the next one is started with."""
+
+    process: subprocess.Popen[bytes]
+
+    def __init__(self, folder: Path, token: str) -> None:
+        self.token = token
+        self._folder = folder
+
+    def start(self, port: int) -> None:
+        """From the event loop's thread: the server dies when the thread does that started it."""
+        config = self._folder / "nats.conf"
+        config.touch(mode=0o600)
+        config.write_text(_config(self._folder, self.token, port))
+        self.process = _spawn(config)
+
+
+async def _keep(server: _Server, port: int) -> None:
+    """A server that dies is started again where it was: who was connected comes back by itself."""
+    while True:
+        await _ended(server.process)
+        log.error("the nats-server died and is started again", code=server.process.wait())
+        await asyncio.sleep(_AGAIN_SECONDS)
+        server.start(port)
+
+
+async def _ended(process: subprocess.Popen[bytes]) -> None:
+    ended = asyncio.Event()
+    descriptor = os.pidfd_open(process.pid)
+    asyncio.get_running_loop().add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _spawn(config: Path) -> subprocess.Popen[bytes]:
+    with (config.parent / "nats.log").open("ab") as words:
         return subprocess.Popen(  # noqa: S603 the server of this install
             [_binary(), "-c", str(config)],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=words,
+            stderr=words,
             start_new_session=True,  # Ctrl-C is for us; the server goes when we say so
             preexec_fn=_die_with_parent,  # noqa: PLW1509 nothing but a system call happens in it
         )
 
 
-def _config(folder: Path, token: str) -> str:
+def _config(folder: Path, token: str, port: int) -> str:
     # sync_interval: the default acknowledges what a power cut then takes away.
     return f"""
 server_name: embedded
 host: 127.0.0.1
-port: -1
+port: {port}
 ports_file_dir: "{folder}/ports"
 max_payload: 1MB
 jetstream {{

@@ -10,17 +10,21 @@ import hashlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, func, select, update
 
+from models.columns import now
 from models.records import (
     Account,
     Bucket,
     Image,
     LedgerEntry,
+    Master,
     Order,
     Outbox,
     Replay,
@@ -65,6 +69,7 @@ class Ledgers(NamedTuple):
     orders: dict[str, Order]
     images: dict[str, Image]
     variants: dict[str, list[Variant]]
+    masters: list[Master]
     entries: dict[str, list[LedgerEntry]]
     replays: dict[str, Replay]
     unsent: int
@@ -97,6 +102,32 @@ def _on_its_way(session: Session) -> dict[str, int]:
     }
     found = {name: int(session.exec(query).one()) for name, query in counts.items()}
     return {name: count for name, count in found.items() if count}
+
+
+async def swept(site: Site, seconds: float = 90) -> None:
+    """Have everything look two hours old, and wait for the round of the reconciler that follows.
+
+    Which is at the start of a pipeline. What it leaves is for the auditor to find.
+    """
+    await settled(site)
+    site.age("staging")
+    site.age("variants")
+    with contextlib.closing(site.database()) as database:
+        await database.run(_age_reservations)
+    site.role("pipeline").kill()
+    await site.ready()
+    await becomes_so(partial(_is_clean, site), seconds)
+    await settled(site)
+
+
+def _age_reservations(session: Session) -> None:
+    old = now() - timedelta(hours=2)
+    session.exec(update(LedgerEntry).where(LedgerEntry.kind == "reserve").values(created_at=old))
+
+
+async def _is_clean(site: Site) -> bool:
+    known = await asyncio.to_thread(_read, site)
+    return not any((*_litter(known), *_wrong_money(known)))
 
 
 def audit(site: Site, books: Books) -> Audit:
@@ -135,6 +166,7 @@ def _read(site: Site) -> Ledgers:
             orders={one.id: one for one in session.exec(select(Order))},
             images={one.id: one for one in session.exec(select(Image))},
             variants=dict(variants),
+            masters=list(session.exec(select(Master))),
             entries=dict(entries),
             replays={one.key: one for one in session.exec(select(Replay))},
             unsent=int(session.exec(unsent).one()),
@@ -168,10 +200,14 @@ def _lost(known: Ledgers, books: Books) -> Iterator[str]:
             yield f"image {image_id} is {image and image.state}"
         elif _told(told) != {(v.object_key, v.size) for v in known.variants.get(image_id, ())}:
             yield f"image {image_id} has other variants than its client was told"
-    for rows in known.variants.values():
-        for row in rows:
-            if known.objects.get(row.storage_key) != (row.size, row.sha256):
-                yield f"object {row.storage_key} is not what its row says"
+    for row in _made(known):
+        if known.objects.get(row.storage_key) != (row.size, row.sha256):
+            yield f"object {row.storage_key} is not what its row says"
+
+
+def _made(known: Ledgers) -> list[Variant | Master]:
+    """Every row that has to have an object."""
+    return [*(row for rows in known.variants.values() for row in rows), *known.masters]
 
 
 def _told(image: dict[str, list[dict[str, object]]]) -> set[tuple[object, object]]:
@@ -254,9 +290,13 @@ def _left_open(known: Ledgers) -> Iterator[str]:
 
 
 def _litter(known: Ledgers) -> Iterator[str]:
-    """Objects that no row names: in staging, beside the variants, obstore's own leftovers."""
-    named = {row.storage_key for rows in known.variants.values() for row in rows}
-    yield from known.staged
+    """Objects that no row names: in staging, beside the variants, obstore's own leftovers.
+
+    A dead letter keeps its original: it may be retried.
+    """
+    named = {row.storage_key for row in _made(known)}
+    parked = {order.staging_key for order in known.orders.values() if order.parked_at}
+    yield from (key for key in known.staged if key not in parked)
     yield from (key for key in known.objects if key not in named)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tests.prove.audit import audit, served, settled
+from tests.prove.audit import audit, served, swept
 from tests.prove.kept import Kept
 from tests.prove.load import Load, Mix
 from tests.prove.row import Ground, Outcome, Row
@@ -55,7 +55,7 @@ async def _prove(kind: Kind, ground: Ground) -> Outcome:
             await _at_random(system, ground, chance, killed)
             await load.until(ground.times(2000, short=10), 600)
         ground.say(f"{books.accepted} accepted, {dict(books.statuses)}; settling")
-        await _swept(system)
+        await swept(system)
         wrong = await served(system, books, 100)
         found = await asyncio.to_thread(audit, system, books)
     outcome = found.outcome(
@@ -136,18 +136,6 @@ async def _kill(victim: str, system: Site, chance: random.Random) -> bool:
     if victim != "nats-server":
         return system.kept[victim].kill()
     return system.kill_nats()
-
-
-async def _swept(system: Site) -> None:
-    """Everything done, then one round of the reconciler on what has aged."""
-    await settled(system)
-    system.age("staging")
-    system.age("variants")
-    system.role("pipeline").kill()
-    await asyncio.sleep(1)
-    await system.ready()
-    await settled(system)
-    await asyncio.sleep(2)
 
 
 def _row(kind: Kind) -> Row:

@@ -18,6 +18,10 @@ def children_of(system: World) -> list[int]:
     return [child for child in family(system.process.pid) if "pipeline.child" in command_of(child)]
 
 
+def buses_of(system: World) -> list[int]:
+    return [one for one in family(system.process.pid) if "nats-server" in command_of(one)]
+
+
 def busy(child: int) -> bool:
     """Whether a child has computed since a moment ago."""
 
@@ -83,6 +87,19 @@ def _done(system: World, order: str) -> dict[str, object] | None:
     body = system.http.get(f"/api/v1/orders/{order}").json()
     assert body["status"] != "failed"
     return body if body["status"] == "done" else None
+
+
+def test_a_killed_bus_is_back_in_a_moment_and_the_system_goes_on(tmp_path: Path) -> None:
+    with world(tmp_path / "data") as system:
+        for _ in range(2):
+            assert system.upload(photo(40, 30)).status_code == 200
+            (bus,) = buses_of(system)
+            os.kill(bus, signal.SIGKILL)
+            assert system.upload(photo(30, 40)).status_code == 200
+            eventually(lambda: buses_of(system) not in ([], [bus]))  # noqa: B023 called at once
+        assert system.credits() == 9996
+        assert system.stop() == 0
+        assert "died and is started again" in system.log()
 
 
 def test_a_stopped_system_finishes_what_is_in_hand_and_leaves_no_process(tmp_path: Path) -> None:
