@@ -219,7 +219,7 @@ class Nats:
     """A nats-server that can be killed and started again on the same port and the same store."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.token = "a-token-for-tests"
         (self.port,) = free_ports(1)
         self._log = folder / "nats.log"
@@ -230,7 +230,7 @@ class Nats:
         return f"nats://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        config = self._folder / "nats.conf"
+        config = self.folder / "nats.conf"
         config.write_text(self._config())
         self._process = start([program("nats-server"), "-c", str(config)], self._log)
         wait_until(self._listens, self._process, self._log)
@@ -244,7 +244,7 @@ class Nats:
     def lose_everything(self) -> None:
         """The disk is gone with all that was on it; the server comes back with an empty one."""
         self.kill()
-        shutil.rmtree(self._folder / "store")
+        shutil.rmtree(self.folder / "store")
         self.start()
 
     def freeze(self) -> None:
@@ -260,7 +260,7 @@ class Nats:
         return f"""
             host: 127.0.0.1
             port: {self.port}
-            jetstream {{ store_dir: "{self._folder}/store", max_mem: 64MB, max_file: 1GB,
+            jetstream {{ store_dir: "{self.folder}/store", max_mem: 64MB, max_file: 1GB,
                          sync_interval: always }}
             authorization {{ token: "{self.token}" }}
         """

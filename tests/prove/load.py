@@ -33,9 +33,11 @@ class Mix(NamedTuple):
     """Uploads whose client hangs up at the first break and never asks again."""
     look: int = 4
     """Reads at the edge."""
+    burst: int = 0
+    """A dozen uploads that are content with 202, and asked for when the last is sent."""
 
 
-UPLOADS_ONLY = Mix(upload=1, update=0, delete=0, convert=0, damaged=0, poison=0, leave=0, look=0)
+UPLOADS_ONLY = Mix(1, *[0] * 8)
 
 
 class Load:
@@ -101,11 +103,22 @@ class Load:
                 await asyncio.sleep(self._pause * 2 * client.chance.random())
 
     async def ask(
-        self, method: str, path: str, key: str = "", *, tries: int = 1 << 30, **body: Any
+        self,
+        method: str,
+        path: str,
+        key: str = "",
+        *,
+        tries: int = 1 << 30,
+        later: bool = False,
+        **body: Any,
     ) -> httpx2.Response | None:
-        """The definite answer, however often it takes; None when there was none in time."""
+        """The definite answer, however often it takes; None when there was none in time.
+
+        Who asks for `later` is content with 202.
+        """
         deadline = time.monotonic() + _INSIST_SECONDS
         headers = {"Idempotency-Key": key} if key else {}
+        headers |= {"Prefer": "respond-async"} if later else {}
         while time.monotonic() < deadline and tries > 0:
             url = self._chance.choice(self._apis) + path
             try:
@@ -116,15 +129,12 @@ class Load:
                 await asyncio.sleep(0.1 + 0.3 * self._chance.random())
                 continue
             self.books.statuses[str(answer.status_code)] += 1
-            if not self._is_worth_asking_again(answer):
+            if later and answer.status_code == 202:
+                return answer
+            if not _is_worth_asking_again(answer):
                 return answer
             await asyncio.sleep(0.1 + 0.4 * self._chance.random())
         return None
-
-    def _is_worth_asking_again(self, answer: httpx2.Response) -> bool:
-        if answer.status_code == 202 or answer.status_code in _AGAIN:
-            return True  # the same request again waits for the same order
-        return answer.status_code == 409 and _code(answer) == _STILL_RUNNING
 
     async def look(self, path: str) -> httpx2.Response | None:
         """What an edge has to say, asked once."""
@@ -149,9 +159,19 @@ class _Client:
 
     async def upload(self, picture: bytes | None = None, tries: int = 1 << 30) -> None:
         key = new_id()
-        answer = await self._load.ask(
-            "POST", "/api/v1/images", key, tries=tries, **_form(picture or self._picture())
-        )
+        body = form(picture or self._picture())
+        answer = await self._load.ask("POST", "/api/v1/images", key, tries=tries, **body)
+        self._heard(key, answer, expected=picture is not None)
+
+    async def burst(self) -> None:
+        wanted = {new_id(): form(self._picture()) for _ in range(12)}
+        for key, body in wanted.items():
+            await self._load.ask("POST", "/api/v1/images", key, later=True, **body)
+        for key, body in wanted.items():
+            answer = await self._load.ask("POST", "/api/v1/images", key, **body)
+            self._heard(key, answer, expected=False)
+
+    def _heard(self, key: str, answer: httpx2.Response | None, *, expected: bool) -> None:
         if answer is None:
             self._books.unknown.add(key)
         elif answer.status_code == 200:
@@ -160,7 +180,7 @@ class _Client:
             self._books.images |= {image["id"]: image for image in images}
             self._own += [image["id"] for image in images]
         else:
-            self._refused(key, answer, expected=picture is not None)
+            self._refused(key, answer, expected=expected)
 
     async def damaged(self) -> None:
         await self.upload(photo(96, 96)[:900])
@@ -177,7 +197,7 @@ class _Client:
             return await self.upload()
         image, key = self.chance.choice(self._own), new_id()
         path = f"/api/v1/images/{image}"
-        answer = await self._load.ask("PUT", path, key, **_form(self._picture()))
+        answer = await self._load.ask("PUT", path, key, **form(self._picture()))
         if answer is None:
             self._own.remove(image)
             self._books.images.pop(image, None)
@@ -204,7 +224,7 @@ class _Client:
 
     async def convert(self) -> None:
         key = new_id()
-        answer = await self._load.ask("POST", "/api/v1/convert", key, **_form(self._picture()))
+        answer = await self._load.ask("POST", "/api/v1/convert", key, **form(self._picture()))
         if answer is None:
             self._books.unknown.add(key)
         elif answer.status_code == 200:
@@ -230,8 +250,15 @@ class _Client:
             self._books.problems.append(f"{key} was answered {answer.status_code} {code}")
 
 
-def _form(picture: bytes) -> dict[str, Any]:
+def form(picture: bytes) -> dict[str, Any]:
+    """The body of an upload."""
     return {"files": {"image": ("picture.jpg", picture, "image/jpeg")}}
+
+
+def _is_worth_asking_again(answer: httpx2.Response) -> bool:
+    if answer.status_code == 202 or answer.status_code in _AGAIN:
+        return True  # the same request again waits for the same order
+    return answer.status_code == 409 and _code(answer) == _STILL_RUNNING
 
 
 def _code(answer: httpx2.Response) -> str:

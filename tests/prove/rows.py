@@ -1,6 +1,15 @@
 """All rows of the proof, in the order of the table."""
 
-from tests.prove import kills
+from tests.prove import children, kills, soak, stream, twice
 from tests.prove.row import Row
 
-ROWS: tuple[Row, ...] = (kills.SQLITE, kills.POSTGRES)
+ROWS: tuple[Row, ...] = (
+    kills.SQLITE,
+    kills.POSTGRES,
+    stream.SQLITE,
+    stream.POSTGRES,
+    twice.SQLITE,
+    twice.POSTGRES,
+    children.CHILDREN,
+    soak.SOAK,
+)

@@ -17,6 +17,7 @@ import httpx2
 from sqlmodel import Session
 
 from gateway.folder import claim
+from gateway.nats_server import running_nats
 from models.accounts import PERMISSIONS, add_key, digest_of, new_key, open_account
 from models.database import Database, open_database
 from models.schema import migrate
@@ -85,6 +86,23 @@ class Site:
         self.nats.kill()
         self.nats.start()
         return True
+
+    @property
+    def stream(self) -> Path:
+        """The folder of JetStream."""
+        return (self.nats.folder if self.nats else self.data / "nats") / "store"
+
+    def lose_stream(self) -> None:
+        """The server dies, its disk is gone, and it is started again on an empty one."""
+        if self.nats:
+            self.nats.lose_everything()
+        else:
+            self.kill_nats()
+            shutil.rmtree(self.stream)
+
+    def nats_address(self) -> tuple[str, str]:
+        """Where the bus is, and its token."""
+        return (self.nats.url, self.nats.token) if self.nats else running_nats(self.data)
 
     def age(self, folder: str) -> None:
         """Have everything in a folder of the objects look as if it had lain there for hours."""
@@ -174,11 +192,3 @@ def _roles(made: Site, settings: dict[str, str], spares: bool) -> list[Kept]:
 
 def _environment(settings: dict[str, str]) -> dict[str, str]:
     return UNLIMITED | {"CALOTYPE_SECRET": SECRET, "CALOTYPE_LOG_LEVEL": "warning"} | settings
-
-
-def lose_stream(made: Site) -> None:
-    """Delete the JetStream folder, as if its disk were gone."""
-    if made.nats:
-        made.nats.lose_everything()
-    else:
-        shutil.rmtree(made.data / "nats" / "store", ignore_errors=True)
