@@ -32,8 +32,9 @@ def _session_turn(engine: Engine, name: str) -> Iterator[bool]:
     with contextlib.ExitStack() as stack:
         try:
             connection = stack.enter_context(engine.connect())
+            connection.execution_options(isolation_level="AUTOCOMMIT")
             connection.detach()  # a connection of its own: the pool gets another one
-            ours = _lock(connection.execution_options(isolation_level="AUTOCOMMIT"), name)
+            ours = _lock(connection, name)
         except OperationalError as error:
             raise Unavailable("The database is not available right now.") from error
         yield ours

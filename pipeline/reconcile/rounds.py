@@ -18,7 +18,7 @@ from pipeline.reconcile.staging import sweep_staging
 from pipeline.reconcile.sums import (
     compare_balances,
     correct_sums,
-    settle_all,
+    settle_old,
     settle_recent,
 )
 
@@ -41,7 +41,7 @@ EVERY_MINUTE: tuple[Step, ...] = (
     forget_old,
 )
 NOW_AND_THEN: tuple[Step, ...] = (
-    settle_all,
+    settle_old,
     sweep_staging,
     sweep_objects,
     report_missing,

@@ -41,19 +41,20 @@ _EVER = timedelta(days=36_525)
 
 async def settle_recent(scene: Scene, report: Report) -> None:
     """Settle what was reserved within hours and is over: cheap enough for every minute."""
-    await _settle(scene, report, scene.rules.received + _LATELY)
+    await _settle(scene, report, _LATELY, timedelta())
 
 
-async def settle_all(scene: Scene, report: Report) -> None:
-    """Settle every reservation of something that is over."""
-    await _settle(scene, report, _EVER)
+async def settle_old(scene: Scene, report: Report) -> None:
+    """Settle what was reserved before that, and is over."""
+    await _settle(scene, report, _EVER, _LATELY)
 
 
-async def _settle(scene: Scene, report: Report, oldest: timedelta) -> None:
-    since, before = scene.before(oldest), scene.before(scene.rules.received)
+async def _settle(scene: Scene, report: Report, oldest: timedelta, youngest: timedelta) -> None:
+    age = scene.rules.received
+    since, before = scene.before(age + oldest), scene.before(age + youngest)
     while found := await scene.database.read(open_reservations, since, before):
         for one in found:
-            report.add("reservations", one.operation_id, f"{-sum(one.amount)} credits")
+            report.add("reservations", one.operation_id, f"{sum(one.amount)} credits")
             if not scene.dry:
                 with contextlib.suppress(IntegrityError):  # somebody else was first
                     await scene.database.run(settle, one)
