@@ -35,8 +35,8 @@ from pipeline.studio import Studio
 _TEMPLATE: Final = Recipe(
     resize=Resize(width=2048, height=2048, fit="inside", without_enlargement=True), output=Png()
 )
-_HELD_SECONDS: Final = 15.0
-_BEAT_SECONDS: Final = 5.0
+_HELD_SECONDS: Final = 10.0
+_BEAT_SECONDS: Final = 2.0
 _SAME_RATIO: Final = 0.02
 
 Beat = Callable[[int], None]
@@ -164,7 +164,7 @@ def aspect_of(ratio: float, *, nearest: bool) -> str | None:
 
     def distance(name: str) -> float:
         width, _, height = name.partition(":")
-        return abs(math.log(ratio * int(height) / int(width)))
+        return abs(math.log(ratio) - math.log(int(width) / int(height)))
 
     best = min(ASPECT_RATIOS, key=distance)
     return best if nearest or distance(best) < _SAME_RATIO else None
