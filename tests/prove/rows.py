@@ -1,6 +1,6 @@
 """All rows of the proof, in the order of the table."""
 
-from tests.prove import children, kills, soak, stream, twice
+from tests.prove import children, generations, kills, soak, stream, twice
 from tests.prove.row import Row
 
 ROWS: tuple[Row, ...] = (
@@ -11,5 +11,6 @@ ROWS: tuple[Row, ...] = (
     twice.SQLITE,
     twice.POSTGRES,
     children.CHILDREN,
+    generations.ROW,
     soak.SOAK,
 )

@@ -17,6 +17,7 @@ import pysqlite3.dbapi2
 
 CALOTYPE = Path(sys.executable).with_name("calotype")
 READY_SECONDS = 60
+ANY_PORTS = ("--port", "0", "--edge-port", "0")
 
 # Tests share a key and an address: only those about limits may reach them.
 UNLIMITED = {
@@ -32,12 +33,23 @@ class World:
     def __init__(self, data: Path, **environment: str) -> None:
         self.data = data
         self.environment = environment
+        self.command: list[str | Path] = [CALOTYPE]
         self.key = ""
 
     def start(self) -> None:
         with (self.data.parent / f"{self.data.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [CALOTYPE, "up", "--data", self.data, "--port", "0", "--edge-port", "0", "--json"],
+                [
+                    *self.command,
+                    "up",
+                    "--data",
+                    self.data,
+                    "--port",
+                    "0",
+                    "--edge-port",
+                    "0",
+                    "--json",
+                ],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=clean_environment() | UNLIMITED | self.environment,
