@@ -139,7 +139,7 @@ class _Reader:
         if name not in self._file_parts:
             if name in self._fields:
                 raise _problem(name, "is given twice")
-            return _Text(name)
+            return _Text(name, segment.filename, self._file_parts[0])
         if self._file is not None:
             raise _problem(name, "is given twice; one file is one request")
         sink = await self._open.enter_async_context(self._storage.writer(self._key))
@@ -161,22 +161,30 @@ class _Reader:
 
 
 class _Text:
-    """A text field, at most `LARGEST_FIELD` bytes of UTF-8."""
+    """A text field, at most `LARGEST_FIELD` bytes of UTF-8; else, with a name, a file astray."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, file_name: str | None, file_part: str) -> None:
         self.name = name
+        self._is_named = bool(file_name)
+        self._file_part = file_part
         self._bytes = bytearray()
 
     async def write(self, chunk: bytes) -> None:
         self._bytes += chunk
         if len(self._bytes) > LARGEST_FIELD:
+            self._refuse_file()
             raise TooLarge(f"{self.name}: is longer than {LARGEST_FIELD} bytes")
 
     def text(self) -> str:
         try:
             return self._bytes.decode()
         except UnicodeDecodeError:
+            self._refuse_file()
             raise _problem(self.name, "is not UTF-8 text") from None
+
+    def _refuse_file(self) -> None:
+        if self._is_named:
+            raise _problem(self.name, f"is not where a file goes: send it as '{self._file_part}'")
 
 
 class _File:

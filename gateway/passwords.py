@@ -37,7 +37,8 @@ def hash_password(password: str) -> str:
 class Passwords:
     """Compares passwords in threads, `_AT_ONCE` at the same time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = _MOST_WAITING) -> None:
+        self._most = most
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._inside = 0
 
@@ -46,7 +47,7 @@ class Passwords:
 
         Raises Overloaded.
         """
-        if self._inside >= _MOST_WAITING:
+        if self._inside >= self._most:
             raise Overloaded
         self._inside += 1
         try:
