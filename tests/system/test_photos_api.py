@@ -174,7 +174,7 @@ def test_a_key_needs_the_permissions_of_images(home: World) -> None:
     with client(home, made["key"]) as http:
         is_good(http.get(LIST))
         is_bad(http.delete("/api/photos/aBCd5678"), 403, "images-delete")
-        is_bad(http.post(UPLOAD, files={"file": photo()}), 403, "images-create")
+        is_bad(http.post(UPLOAD, files={"file": photo(64, 48)}), 403, "images-create")
         is_bad(http.delete("/api/auth/me"), 403)
 
 
