@@ -56,23 +56,20 @@ class Edge:
 
         These lines are all that a hit costs.
         """
+        name, extras = scope.path, None
         if scope.query_string:
-            return self._derivative_at_once(scope, proto)
-        copy = self._get(scope.path)
+            known = self._reading.known(scope) if self._reading else None
+            if known is None:
+                return False
+            name, extras = known
+        copy = self._get(name)
         if copy is None or not self._supply.trusted or scope.method != "GET":
             return False
+        headers = copy.headers + extras if extras else copy.headers
         if any_condition(scope.headers):
-            send(scope, proto, copy, copy.headers)
+            send(scope, proto, copy, headers)
         else:
-            proto.response_bytes(200, copy.headers, copy.body)
-        return True
-
-    def _derivative_at_once(self, scope: Scope, proto: HTTPProtocol) -> bool:
-        known = self._reading.known(scope) if self._reading else None
-        copy = self._get(known[0]) if known else None
-        if known is None or copy is None or not self._supply.trusted or scope.method != "GET":
-            return False
-        send(scope, proto, copy, copy.headers + known[1])
+            proto.response_bytes(200, headers, copy.body)
         return True
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:

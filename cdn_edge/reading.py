@@ -31,7 +31,7 @@ class _Known(NamedTuple):
     policy: Policy
     looks_at: tuple[str, ...] = ()
     name: str = ""
-    extras: tuple[tuple[str, str], ...] = ()
+    extras: Headers | None = None
 
 
 class Reading:
@@ -46,14 +46,14 @@ class Reading:
         self._most = most
         self._known: dict[tuple[str, ...], _Known] = {}
 
-    def known(self, scope: Scope) -> tuple[str, Headers] | None:
+    def known(self, scope: Scope) -> tuple[str, Headers | None] | None:
         """The cache's name for what this asks, and its headers, if that is known and still so."""
         known = self._known.get((scope.path, scope.query_string))
         if known is not None and known.looks_at:
             known = self._known.get(_varied(scope, known.looks_at))
         if known is None or self._policies.newest(known.bucket) is not known.policy:
             return None
-        return known.name, list(known.extras)
+        return known.name, known.extras
 
     async def read(self, scope: Scope, address: Address) -> Asked:
         """What this asks. Raises what `understand` raises, NotFound and Unavailable."""
@@ -79,7 +79,7 @@ class Reading:
         if looks_at:
             self._put(key, known._replace(looks_at=looks_at))
             key = _varied(scope, looks_at)
-        self._put(key, known._replace(name=asked.name, extras=tuple(extras(asked))))
+        self._put(key, known._replace(name=asked.name, extras=extras(asked)))
 
     def _put(self, key: tuple[str, ...], known: _Known) -> None:
         if sum(map(len, key)) > _LONGEST:
