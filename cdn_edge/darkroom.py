@@ -4,11 +4,12 @@ import asyncio
 import hashlib
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
-from uuid import uuid4
 
 from cdn_edge.derived import pack, unpack
 from cdn_edge.entry import Entry
@@ -30,12 +31,14 @@ from pipeline.studio import Studio
 
 FindStored: TypeAlias = Callable[[Entry], Awaitable[list[Stored]]]
 """What derivatives of this variant may start from; NotFound when its image is gone."""
-ReadStored: TypeAlias = Callable[[Stored], Awaitable[bytes]]
-"""The bytes of one of them. Raises NotFound."""
+OpenStored: TypeAlias = Callable[[Stored, Path], AbstractAsyncContextManager[Path]]
+"""One of them as a file, in a scratch folder if need be. Raises NotFound."""
 Hire: TypeAlias = Callable[[], Awaitable[Studio]]
 """The studio, opened when it is first needed."""
 
 _LOOK_SECONDS = 10.0
+_MOST_STOCKED = 10_000
+_HEAD = 65_536
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +61,14 @@ class Order(NamedTuple):
     still: Callable[[], Awaitable[bool]]
     """Whether the variant is still what it was; asked when its derivative was stored."""
 
-    @property
-    def key(self) -> str:
-        """Where the derivative is stored; also its name among all edges."""
-        folder = derived_folder(self.variant.bucket, self.variant.image, self.variant.etag)
-        return f"{folder}/{fingerprint(self.recipe)}"
+    key: str
+    """Where the derivative is stored; also its name among all edges."""
+
+
+def derivative_key(variant: Entry, recipe: Recipe) -> str:
+    """The one place of this derivative of this variant, under its image."""
+    folder = derived_folder(variant.bucket, variant.image, variant.etag)
+    return f"{folder}/{fingerprint(recipe)}"
 
 
 class Darkroom:
@@ -72,7 +78,7 @@ class Darkroom:
         self,
         storage: Storage,
         find: FindStored,
-        read: ReadStored,
+        open_stored: OpenStored,
         hire: Hire,
         fleet: Fleet,
         *,
@@ -80,7 +86,8 @@ class Darkroom:
     ) -> None:
         self._storage = storage
         self._find = find
-        self._read = read
+        self._open = open_stored
+        self._stock: OrderedDict[tuple[str, str], list[Stored]] = OrderedDict()
         self._hire = hire
         self._fleet = fleet
         self._most = most
@@ -129,26 +136,29 @@ class Darkroom:
 
     async def _render(self, order: Order) -> tuple[Entry, bytes]:
         """From the best of what is there; what is missing or damaged is passed over."""
-        variant = order.variant
-        own = _as_stored(variant)
+        own = _as_stored(order.variant)
         studio = await self._hire()
-        for stored in ranked(order.recipe, own, await self._find(variant)):
-            data = await self._whole(stored)
-            if data is not None and (stored == own or _looks_like(variant, data)):
-                return await _printed(studio, data, order)
-        log.error("there is nothing whole to make a derivative from: %s", variant.path)
+        for stored in ranked(order.recipe, own, await self._stocked(order.variant)):
+            try:
+                async with self._open(stored, studio.scratch) as path:
+                    if await asyncio.to_thread(_is_good, path, stored, own):
+                        return await _printed(studio, path, order)
+            except NotFound:
+                self._stock.pop(_generation(order.variant), None)
+            log.warning("a source of derivatives is missing or damaged: %s", stored.key)
+        log.error("there is nothing whole to make a derivative from: %s", order.variant.path)
         raise Unavailable
 
-    async def _whole(self, stored: Stored) -> bytes | None:
-        try:
-            data = await self._read(stored)
-        except NotFound:
-            log.warning("a source of derivatives is missing: %s", stored.key)
-            return None
-        if await asyncio.to_thread(_digest, data) != stored.sha256:
-            log.warning("a source of derivatives is damaged: %s", stored.key)
-            return None
-        return data
+    async def _stocked(self, variant: Entry) -> list[Stored]:
+        """What there is to start from: the same for as long as the variant is the same."""
+        generation = _generation(variant)
+        known = self._stock.get(generation)
+        if known is None:
+            known = await self._find(variant)
+            while len(self._stock) >= _MOST_STOCKED:
+                self._stock.popitem(last=False)
+            self._stock[generation] = known
+        return known
 
     async def _keep(self, order: Order, made: Derived) -> None:
         """Store it; but when its source was deleted meanwhile, whoever did that missed this."""
@@ -170,15 +180,10 @@ class Darkroom:
             self._inside -= 1
 
 
-async def _printed(studio: Studio, data: bytes, order: Order) -> tuple[Entry, bytes]:
-    path = studio.scratch / uuid4().hex
-    try:
-        await asyncio.to_thread(path.write_bytes, data)
-        with await studio.render(path, [order.recipe]) as prints:
-            made = prints[0]
-            body = await asyncio.to_thread(made.path.read_bytes)
-    finally:
-        path.unlink(missing_ok=True)
+async def _printed(studio: Studio, path: Path, order: Order) -> tuple[Entry, bytes]:
+    with await studio.render(path, [order.recipe]) as prints:
+        made = prints[0]
+        body = await asyncio.to_thread(made.path.read_bytes)
     variant = order.variant
     entry = Entry(
         path=order.key,
@@ -195,6 +200,11 @@ async def _printed(studio: Studio, data: bytes, order: Order) -> tuple[Entry, by
     return entry, body
 
 
+def _generation(variant: Entry) -> tuple[str, str]:
+    """An image as it is until it is replaced. Other images may have the same bytes."""
+    return variant.image, variant.etag
+
+
 def _as_stored(variant: Entry) -> Stored:
     return Stored(
         kind="variant",
@@ -207,10 +217,13 @@ def _as_stored(variant: Entry) -> Stored:
     )
 
 
-def _looks_like(variant: Entry, data: bytes) -> bool:
-    """A variant without alpha has a background that its masters do not know of."""
-    return variant.format != "jpeg" or not look_at(data).alpha
+def _is_good(path: Path, stored: Stored, own: Stored) -> bool:
+    """Whether the file is whole, and shows what the variant does.
 
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    A variant without alpha has a background, which the image's masters do not know of.
+    """
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != stored.sha256:
+            return False
+        file.seek(0)
+        return own.format != "jpeg" or stored == own or not look_at(file.read(_HEAD)).alpha

@@ -16,7 +16,7 @@ from cdn_edge.purges import follow_purges
 from cdn_edge.renders import RenderRates
 from cdn_edge.server import edge_server
 from cdn_edge.serving import serving
-from cdn_edge.stock import stock_finder, stock_reader
+from cdn_edge.stock import stock_finder, stock_opener
 from cdn_edge.supply import Making
 from pipeline.bus_leases import Leases
 from pipeline.services import Services
@@ -53,7 +53,7 @@ async def _making(services: Services, studio: Studio | None) -> AsyncIterator[Ma
         darkroom = Darkroom(
             stores.own,
             stock_finder(database),
-            stock_reader(database, stores),
+            stock_opener(database, stores),
             hire,
             fleet,
             most=settings.edge_renders,

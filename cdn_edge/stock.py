@@ -1,8 +1,13 @@
 """What derivatives start from, as the database and object storage have it."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import cast
+from uuid import uuid4
 
-from cdn_edge.darkroom import FindStored, ReadStored
+from cdn_edge.darkroom import FindStored, OpenStored
 from cdn_edge.entry import Entry
 from cdn_edge.sources import Kind, Stored
 from models.accounts import get_bucket
@@ -11,7 +16,7 @@ from models.errors import NotFound
 from models.masters import find_sources
 from models.records import Master, Variant
 from pipeline.storage import MissingObject
-from pipeline.stores import Objects, Stores
+from pipeline.stores import Stores
 
 
 def stock_finder(database: Database) -> FindStored:
@@ -40,16 +45,33 @@ def _stored(row: Master | Variant, kind: Kind, store: str) -> Stored:
     )
 
 
-def stock_reader(database: Database, stores: Stores) -> ReadStored:
-    """Reads one of them."""
+def stock_opener(database: Database, stores: Stores) -> OpenStored:
+    """Opens one of them: what is in a local folder where it is, anything else is copied first."""
 
-    async def read(stored: Stored) -> bytes:
-        storage: Objects = stores.own
-        if stored.store:
-            storage = stores.of(await database.read(get_bucket, stored.store))
+    @contextlib.asynccontextmanager
+    async def opened(stored: Stored, scratch: Path) -> AsyncIterator[Path]:
         try:
-            return await storage.get(stored.key)
+            async with _file(database, stores, stored, scratch) as path:
+                yield path
         except MissingObject as error:
             raise NotFound from error
 
-    return read
+    return opened
+
+
+@contextlib.asynccontextmanager
+async def _file(
+    database: Database, stores: Stores, stored: Stored, scratch: Path
+) -> AsyncIterator[Path]:
+    if not stored.store:
+        async with stores.own.file(stored.key, scratch) as path:
+            yield path
+        return
+    bucket = await database.read(get_bucket, stored.store)
+    data = await stores.of(bucket).get(stored.key)
+    path = scratch / uuid4().hex
+    try:
+        await asyncio.to_thread(path.write_bytes, data)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from cdn_edge.absences import Absences
 from cdn_edge.answers import UNCONFIRMED, Copy
 from cdn_edge.asked import Asked
 from cdn_edge.cache import Cache
-from cdn_edge.darkroom import Darkroom, Order
+from cdn_edge.darkroom import Darkroom, Order, derivative_key
 from cdn_edge.dialect import AUTO
 from cdn_edge.entry import Entry
 from cdn_edge.flights import Flight, Flights
@@ -154,6 +154,7 @@ class Supply:
             recipe=recipe,
             admit=partial(self._making.admit, asked.account),
             still=partial(self._is_still, asked.address, entry),
+            key=derivative_key(entry, recipe),
         )
         made = await self._making.darkroom.derivative(order)
         watch.lap("derive")
