@@ -11,6 +11,7 @@ from nats.js.kv import KeyValue
 
 from models.errors import Unavailable
 from pipeline.bus import Bus
+from pipeline.tasks import end
 
 BUCKET = "CALOTYPE_LEASES"
 SECONDS = 4.0
@@ -35,8 +36,7 @@ class Lease:
         try:
             yield
         finally:
-            beat.cancel()
-            await asyncio.gather(beat, return_exceptions=True)
+            await end(beat)
             with contextlib.suppress(*_AWAY):
                 async with asyncio.timeout(_PATIENCE):
                     await self._table.delete(self._name, last=self._revision)

@@ -18,8 +18,15 @@ async def running(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await end(task)
+
+
+async def end(task: "asyncio.Task[None]") -> None:
+    """Cancel a task until it has ended: until Python 3.12 `wait_for` may swallow a cancellation."""
+    while not task.done():
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait((task,), timeout=_PAUSE_SECONDS)
+    await asyncio.gather(task, return_exceptions=True)  # a failure at the end is nobody's
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
