@@ -13,7 +13,7 @@ Headers = list[tuple[str, str]]
 METHODS = "GET, HEAD, OPTIONS"
 
 _FOREVER = "public, max-age=31536000, immutable"
-_BRIEFLY = "public, max-age=60, stale-while-revalidate=300"
+BRIEFLY = "public, max-age=60, stale-while-revalidate=300"
 UNCONFIRMED = "public, max-age=60"
 """For a copy that may have been deleted since: nobody downstream is to keep it long."""
 _OPEN: Headers = [
@@ -64,9 +64,16 @@ def describe(copy: Copy, status: str, timing: str, *, age: str | None = None) ->
     ]
 
 
+def beside(headers: Headers, more: Headers) -> Headers:
+    """Headers and more of them; where the first of those is an age, it is the one that counts."""
+    if more and more[0][0] == "cache-control":
+        headers = [header for header in headers if header[0] != "cache-control"]
+    return headers + more
+
+
 def control(entry: Entry) -> str:
     """How long others may keep these bytes."""
-    return _FOREVER if entry.immutable else _BRIEFLY
+    return _FOREVER if entry.immutable else BRIEFLY
 
 
 def _validators(copy: Copy, age: str | None = None) -> Headers:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from cdn_edge.answers import any_condition, permit, refuse, send
+from cdn_edge.answers import any_condition, beside, permit, refuse, send
 from cdn_edge.asked import Asked
 from cdn_edge.cache import Cache
 from cdn_edge.dressing import dressed
@@ -65,7 +65,7 @@ class Edge:
         copy = self._get(name)
         if copy is None or not self._supply.trusted or scope.method != "GET":
             return False
-        headers = copy.headers + extras if extras else copy.headers
+        headers = beside(copy.headers, extras) if extras else copy.headers
         if any_condition(scope.headers):
             send(scope, proto, copy, headers)
         else:

@@ -16,7 +16,11 @@ def understand(policy: Policy, path: str, query: str, ask: Ask, *, now: float, l
     """
     may = admitted(policy, path, query, now=now, local=local)
     wish = settled(may.wanted, ask)
-    wanted = wish.wanted if may.sizes is None else snapped(wish.wanted, may.sizes)
-    return named(
-        msgspec.structs.replace(wish, wanted=wanted, download=may.download, expires=may.expires)
+    whole = msgspec.structs.replace(
+        wish,
+        wanted=wish.wanted if may.sizes is None else snapped(wish.wanted, may.sizes),
+        download=may.download,
+        passing=may.passing,
+        expires=may.expires,
     )
+    return named(whole)

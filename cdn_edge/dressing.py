@@ -1,6 +1,6 @@
 """The headers of an answer: those of its bytes, and those of what was asked."""
 
-from cdn_edge.answers import Headers, control, describe
+from cdn_edge.answers import BRIEFLY, Headers, control, describe
 from cdn_edge.asked import Asked, extras
 from cdn_edge.signing import freshness
 from cdn_edge.supply import Found
@@ -10,8 +10,9 @@ from pipeline.prints import EXTENSIONS
 
 def dressed(found: Found, asked: Asked, now: float) -> Headers:
     """All of them, for a whole answer."""
-    usual = found.age or control(found.copy.entry)
     wish = asked.wish
+    passing = wish is not None and wish.passing
+    usual = found.age or (BRIEFLY if passing else control(found.copy.entry))
     age = freshness(usual, wish.expires, now) if wish else usual
     headers = describe(found.copy, found.status, found.timing, age=age) + extras(asked)
     if wish and wish.download:

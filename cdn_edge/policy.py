@@ -46,6 +46,8 @@ class Admitted(NamedTuple):
     download: str = ""
     sizes: tuple[Box, ...] | None = None
     """The sizes that it keeps to; None for any."""
+    passing: bool = False
+    """Whether another policy might make something else of the same request."""
     expires: int | None = None
 
 
@@ -66,7 +68,13 @@ def admitted(policy: Policy, path: str, query: str, *, now: float, local: bool) 
     shaping: Pairs = {name: text for name, text in pairs.items() if name in SHAPING}
     if "preset" in sent:
         shaping = _with_preset(policy, sent["preset"], shaping)
-    return Admitted(read_wanted(shaping), sent.get("download", ""), sizes, expires)
+    return Admitted(
+        read_wanted(shaping),
+        download=sent.get("download", ""),
+        sizes=sizes,
+        passing="preset" in sent or sizes is not None,
+        expires=expires,
+    )
 
 
 def _refuse_half_signed(pairs: Pairs) -> None:

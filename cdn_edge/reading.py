@@ -8,13 +8,14 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeAlias
 
-from cdn_edge.answers import Headers, asker
+from cdn_edge.answers import BRIEFLY, Headers, asker
 from cdn_edge.asked import Asked, extras
 from cdn_edge.asking import understand
 from cdn_edge.keys import Address
 from cdn_edge.policies import Policies
 from cdn_edge.policy import Policy
 from cdn_edge.rsgi import RequestHeaders, Scope
+from cdn_edge.wish import Wish
 
 BucketOf: TypeAlias = Callable[[Address], Awaitable[str]]
 """The public id of the bucket that an object is in."""
@@ -79,7 +80,8 @@ class Reading:
         if looks_at:
             self._put(key, known._replace(looks_at=looks_at))
             key = _varied(scope, looks_at)
-        self._put(key, known._replace(name=asked.name, extras=extras(asked)))
+        more = _age(asked.wish) + extras(asked)
+        self._put(key, known._replace(name=asked.name, extras=more))
 
     def _put(self, key: tuple[str, ...], known: _Known) -> None:
         if sum(map(len, key)) > _LONGEST:
@@ -87,6 +89,11 @@ class Reading:
         if len(self._known) >= self._most:
             self._known = {}  # a reader in another thread has either the old one or the new one
         self._known[key] = known
+
+
+def _age(wish: Wish) -> Headers:
+    """What may mean something else tomorrow is kept briefly, whatever it is made from."""
+    return [("cache-control", BRIEFLY)] if wish.passing else []
 
 
 def _varied(scope: Scope, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -38,6 +38,8 @@ class Wish(Wire, frozen=True):
     """The request headers that the answer depends on."""
     hints: tuple[str, ...] = ()
     """Client hints to ask the browser for."""
+    passing: bool = False
+    """Whether the same address may mean something else tomorrow: a preset, or a bucket's sizes."""
     expires: int | None = None
     """When the signature ends, in Unix seconds."""
 

@@ -13,9 +13,10 @@ from cdn_edge.policy_rows import sealed_secret, secret_of
 from cdn_edge.signing import new_key_id, new_secret, signed
 from models.accounts import primary_bucket
 from models.buckets import list_buckets, own_bucket
-from models.errors import InvalidFields, NotFound, Problem
+from models.errors import Conflict, InvalidFields, NotFound, Problem
 from models.policies import add_url_key, find_preset, find_url_key, list_url_keys
 from models.records import UrlKey
+from models.vault import Unsealable
 
 Parameters = Mapping[str, str | int | float]
 """Parameters of the grammar by name, numbers as numbers if one likes."""
@@ -87,8 +88,17 @@ def sign_url(session: Session, account_id: str, asked: ToSign, signer: Signer) -
     if "preset" in asked.pairs:
         find_preset(session, account_id, asked.pairs["preset"])
     key = _key(session, account_id, asked.key_id, signer.secret)
-    query = signed(path, _timed(asked), key.id, secret_of(key, signer.secret))
+    query = signed(path, _timed(asked), key.id, _opened(key, signer.secret))
     return Signed(f"{signer.edge}{path}?{query}", key.id, asked.expires_at)
+
+
+def _opened(key: UrlKey, secret: str) -> str:
+    try:
+        return secret_of(key, secret)
+    except Unsealable:
+        raise Conflict(
+            f"The URL key '{key.id}' was made under another CALOTYPE_SECRET: make a new one."
+        ) from None
 
 
 def _timed(asked: ToSign) -> str:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from litestar import Request
@@ -67,8 +67,21 @@ def _wrong(given: Given, known: Known) -> list[Problem]:
             try:
                 msgspec.convert(given[name], known[name].type)
             except msgspec.ValidationError as error:
-                problems.append(_problem(name, str(error)))
+                problems.append(_problem(name, _with_choices(str(error), known[name].type)))
     return problems
+
+
+def _with_choices(said: str, kind: object) -> str:
+    """Msgspec names the word that is wrong; people want to know the right ones."""
+    wrong, mark, place = said.partition(" - at `$")
+    choices = [word for part in (kind, *get_args(kind)) for word in _words(part)]
+    if not wrong.startswith("Invalid enum value") or not choices:
+        return said
+    return f"must be one of: {', '.join(choices)}{mark}{place}"
+
+
+def _words(kind: object) -> tuple[str, ...]:
+    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def _problem(name: str, said: str) -> Problem:

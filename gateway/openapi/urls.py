@@ -98,7 +98,7 @@ def _sign() -> Operation:
         takes=("Idempotency-Key",),
         body=body_of(NewUrl, _MEANINGS, asked),
         answers={OK: answer("The address.", json_of(ref("SignedUrl"), examples=shown))},
-        causes=(NotFound,),
+        causes=(NotFound, Conflict),
         samples=(("640 wide", SIGN_CURL),),
     )
 

@@ -131,7 +131,7 @@ class World:
             capture_output=True,
             text=True,
             check=True,
-            env=clean_environment(),
+            env=clean_environment() | self.environment,
         )
         return json.loads(done.stdout)
 
