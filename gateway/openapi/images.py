@@ -23,6 +23,7 @@ from models.errors import (
     RenderOutOfMemory,
     RenderTimedOut,
     SourceTooSlow,
+    WorkersDied,
 )
 
 TAG = "Images"
@@ -39,7 +40,7 @@ PIXEL_CAUSES = (
     RenderTimedOut,
     RenderOutOfMemory,
 )
-STORED_CAUSES = (*PIXEL_CAUSES, OutOfStorage, BucketFailed, BucketRefused, NotFound)
+STORED_CAUSES = (*PIXEL_CAUSES, WorkersDied, OutOfStorage, BucketFailed, BucketRefused, NotFound)
 
 _RESIZES = '[{"width": 1200}, {"width": 720}]'
 _FORMATS = '[{"format": "webp"}, {"format": "avif", "options": {"quality": 60}}]'

@@ -42,7 +42,6 @@ class Death(NamedTuple):
 DEATHS = (
     Death("G2.before_commit", asked=0),
     Death("G2.committed"),
-    Death("G3.published"),
     Death("W1.fetched"),
     Death("M1.answered", asked=2),
     Death("M2.staged", asked=2),
