@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.panel import Panel
 from sqlmodel import Session
 
+from gateway.beside import refuse_old_schema
 from gateway.folder import claim, secret_of
 from gateway.garbage import leave_alone_what_stays
 from gateway.logs import start_logs
@@ -20,7 +21,6 @@ from gateway.ports import free_port, refuse_taken
 from gateway.up import FIRST_ACCOUNT, Ready, refuse_unsafe, system
 from models.accounts import add_key, digest_of, find_account, new_key, revoke_key
 from models.records import ApiKey
-from models.schema import current, newest
 from models.settings import Settings, SettingsError
 from pipeline.services import Services, open_services
 from pipeline.tasks import running
@@ -86,16 +86,6 @@ def _refuse_alone(name: str, settings: Settings) -> None:
     port = {"gateway": settings.port, "edge": settings.edge_port}.get(name)
     if port:
         refuse_taken(settings.host, port, f"CALOTYPE_{'EDGE_' * (name == 'edge')}PORT")
-
-
-def refuse_old_schema(services: Services) -> None:
-    """Raise SettingsError unless the database is as this release needs it."""
-    have = current(services.database.engine)
-    if have < newest():
-        raise SettingsError(
-            f"The database schema is {have or 'empty'}, this release needs {newest()}: "
-            "run 'calotype migrate'."
-        )
 
 
 def _summary(ready: Ready) -> dict[str, str | None]:
