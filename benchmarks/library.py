@@ -121,6 +121,7 @@ def filled(images: int) -> Iterator[World]:
             "CALOTYPE_DATABASE_URL": url,
             "CALOTYPE_NATS_URL": nats.url,
             "CALOTYPE_NATS_TOKEN": nats.token,
+            "CALOTYPE_NATS_PROOF": nats.proof,
             "CALOTYPE_SECRET": SECRET,
             "CALOTYPE_RATE_LIMIT": "1000000/minute",
         }

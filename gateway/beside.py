@@ -46,7 +46,9 @@ async def _with_bus(settings: Settings, stack: contextlib.AsyncExitStack) -> Set
         nats = running_nats(settings.data)
     else:
         nats = await stack.enter_async_context(embedded_nats(settings.data))
-    return msgspec.structs.replace(settings, nats_url=nats.url, nats_token=nats.token)
+    return msgspec.structs.replace(
+        settings, nats_url=nats.url, nats_token=nats.token, nats_proof=nats.proof
+    )
 
 
 def refuse_old_schema(services: Services) -> None:

@@ -27,34 +27,35 @@ _ANY_PORT = -1
 _PR_SET_PDEATHSIG = 1
 
 log = structlog.get_logger("nats")
-_TOKEN = re.compile(r'token: "([^"]+)"')
+_PASSWORD = re.compile(r'password: "([^"]+)"')
 
 
 class NatsAddress(NamedTuple):
-    """Where the embedded server is, and what it asks for."""
+    """Where the embedded server is, what else it asks for, and where it tells how it is set."""
 
     url: str
     token: str
+    proof: str
 
 
 @contextlib.asynccontextmanager
 async def embedded_nats(data: Path) -> AsyncIterator[NatsAddress]:
     """Run a server whose streams are in `data/nats` while the block runs.
 
-    It listens on a random loopback port, asks for a random token, syncs every message to disk
+    It listens on a random loopback port, asks for a random password, syncs every message to disk
     before it acknowledges it, is started again when it dies, and goes with this process however
     that ends.
     """
     folder = (data / "nats").resolve()
     shutil.rmtree(folder / "ports", ignore_errors=True)
     (folder / "ports").mkdir(parents=True)
-    server = _Server(folder, secrets.token_urlsafe(32))
+    server = _Server(folder, _Passwords(secrets.token_urlsafe(32), secrets.token_urlsafe(32)))
     server.start(_ANY_PORT)
     try:
         url = await _url_of(server.process, folder)
         keeper = asyncio.create_task(_keep(server, urlsplit(url).port or _ANY_PORT))
         try:
-            yield NatsAddress(url, server.token)
+            yield _address(url, server.passwords)
         finally:
             keeper.cancel()
     finally:
@@ -68,11 +69,24 @@ def running_nats(data: Path) -> NatsAddress:
     Where it listens and what it asks for is written in the folder, readable by its owner alone.
     """
     folder = (data / "nats").resolve()
-    token = _TOKEN.search((folder / "nats.conf").read_text()) if folder.exists() else None
+    found = _PASSWORD.findall((folder / "nats.conf").read_text()) if folder.exists() else []
     url = _written_url(folder)
-    if token is None or url is None:
+    if not found or url is None:
         raise SettingsError(f"The system on {data} is just starting or stopping: try again.")
-    return NatsAddress(url, token[1])
+    return _address(url, _Passwords(*found))
+
+
+class _Passwords(NamedTuple):
+    """What the server asks its user for, and who wants to know how it is set."""
+
+    user: str
+    system: str
+
+
+def _address(url: str, passwords: _Passwords) -> NatsAddress:
+    place = url.removeprefix("nats://")
+    user, system = (f"nats://{name}:{word}@{place}" for name, word in passwords._asdict().items())
+    return NatsAddress(user, "", system)
 
 
 class _Server:
@@ -80,15 +94,15 @@ class _Server:
 
     process: subprocess.Popen[bytes]
 
-    def __init__(self, folder: Path, token: str) -> None:
-        self.token = token
+    def __init__(self, folder: Path, passwords: _Passwords) -> None:
+        self.passwords = passwords
         self._folder = folder
 
     def start(self, port: int) -> None:
         """From the event loop's thread: the server dies when the thread does that started it."""
         config = self._folder / "nats.conf"
         config.touch(mode=0o600)
-        config.write_text(_config(self._folder, self.token, port))
+        config.write_text(_config(self._folder, self.passwords, port))
         self.process = _spawn(config)
 
 
@@ -124,8 +138,9 @@ def _spawn(config: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _config(folder: Path, token: str, port: int) -> str:
-    # sync_interval: the default acknowledges what a power cut then takes away.
+def _config(folder: Path, passwords: _Passwords, port: int) -> str:
+    # sync_interval: the default acknowledges what a power cut then takes away. It is read back
+    # from the system account, see pipeline/bus_proof.py.
     return f"""
 server_name: embedded
 host: 127.0.0.1
@@ -138,7 +153,8 @@ jetstream {{
   max_file: 10GB
   sync_interval: always
 }}
-authorization {{ token: "{token}" }}
+authorization {{ users: [ {{ user: user, password: "{passwords.user}" }} ] }}
+accounts {{ $SYS {{ users: [ {{ user: system, password: "{passwords.system}" }} ] }} }}
 """
 
 

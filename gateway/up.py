@@ -60,7 +60,9 @@ async def _with_bus(settings: Settings, stack: contextlib.AsyncExitStack) -> Set
     if not settings.embedded_bus:
         return settings
     nats = await stack.enter_async_context(embedded_nats(settings.data))
-    return msgspec.structs.replace(settings, nats_url=nats.url, nats_token=nats.token)
+    return msgspec.structs.replace(
+        settings, nats_url=nats.url, nats_token=nats.token, nats_proof=nats.proof
+    )
 
 
 def prepare(settings: Settings, secret: str) -> str | None:

@@ -64,6 +64,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """nats://..., several separated by commas; empty starts the nats-server of this install."""
     nats_token: str = ""
     """Token for NATS, if it asks for one."""
+    nats_proof: Annotated[str, Meta(pattern=r"^(promised|((http|https|nats|tls)://\S+))?$")] = ""
+    """Where it is read that those servers sync every message to disk before they acknowledge it.
+
+    Either http://host:8222, the monitoring of each of them, separated by commas, or
+    nats://user:password@host:4222, a user of their system account, or the word promised, when
+    you know it and nobody can read it.
+    """
     nats_replicas: Annotated[int, Meta(ge=1, le=5)] = 1
     """Copies of every stream."""
     objects_url: str = ""

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from models.events import DEAD
-from pipeline.bus import DEAD_STREAM, WORK_STREAM, Bus, NotThere
+from pipeline.bus import Bus, NotThere
+from pipeline.bus_streams import DEAD_STREAM, WORK_STREAM
 
 
 class Letter(NamedTuple):

@@ -8,6 +8,7 @@ from models.database import Database, open_database
 from models.durable import refuse_undurable
 from models.settings import Settings
 from pipeline.bus import Bus, connect
+from pipeline.bus_proof import refuse_unsynced
 from pipeline.drain import Drain
 from pipeline.egress import Egress
 from pipeline.outbox import Relay
@@ -43,6 +44,7 @@ async def open_services(settings: Settings, secret: str) -> AsyncIterator[Servic
     )
     with contextlib.closing(database):
         await database.run(refuse_undurable)
+        await refuse_unsynced(settings.nats_proof)
         bus = await connect(settings.nats_url, settings.nats_token, settings.nats_replicas)
         async with contextlib.aclosing(bus):
             await bus.prepare()

@@ -14,7 +14,7 @@ _PAUSE_SECONDS = 1.0
 @contextlib.asynccontextmanager
 async def running(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     """Run `work` beside the block and cancel it at its end; begin anew when it fails."""
-    task = asyncio.create_task(_for_ever(work))
+    task = asyncio.create_task(for_ever(work))
     try:
         yield
     finally:
@@ -29,7 +29,8 @@ async def end(task: "asyncio.Task[None]") -> None:
     await asyncio.gather(task, return_exceptions=True)  # a failure at the end is nobody's
 
 
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+async def for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    """Run it, and begin anew when it fails, until cancelled."""
     while True:
         try:
             await work()

@@ -221,13 +221,19 @@ class Nats:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.token = "a-token-for-tests"
-        (self.port,) = free_ports(1)
+        self.port, self._monitor = free_ports(2)
+        self.sync = "always"
         self._log = folder / "nats.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def proof(self) -> str:
+        """Where it tells how it is set."""
+        return f"http://127.0.0.1:{self._monitor}"
 
     def start(self) -> None:
         config = self.folder / "nats.conf"
@@ -260,8 +266,9 @@ class Nats:
         return f"""
             host: 127.0.0.1
             port: {self.port}
+            http: "127.0.0.1:{self._monitor}"
             jetstream {{ store_dir: "{self.folder}/store", max_mem: 64MB, max_file: 1GB,
-                         sync_interval: always }}
+                         sync_interval: {self.sync} }}
             authorization {{ token: "{self.token}" }}
         """
 

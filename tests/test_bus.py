@@ -10,14 +10,19 @@ import pytest
 from models.errors import Unavailable
 from models.events import outcome_subject
 from pipeline.bus import Bus, Delivery, Said, connect
+from pipeline.bus_line import Where
+from tests.faults import FaultProxy
 from tests.servers import Nats
 
 SUBJECT = "calotype.orders.one"
 
 
 @contextlib.asynccontextmanager
-async def connected(nats: Nats, *, ack_wait: float = 30.0) -> AsyncIterator[Bus]:
-    async with contextlib.aclosing(await connect(nats.url, nats.token, ack_wait=ack_wait)) as bus:
+async def connected(
+    nats: Nats, *, ack_wait: float = 30.0, pace: float = 5.0, url: str = ""
+) -> AsyncIterator[Bus]:
+    opened = await connect(url or nats.url, nats.token, ack_wait=ack_wait, pace=pace)
+    async with contextlib.aclosing(opened) as bus:
         yield bus
 
 
@@ -235,6 +240,108 @@ async def test_a_server_that_is_not_there_is_unavailable_in_time(nats: Nats) -> 
     async with asyncio.timeout(5):
         with pytest.raises(Unavailable, match="CALOTYPE_NATS_URL"):
             await connect(nats.url, nats.token, within=1)
+
+
+async def test_a_restart_is_felt_at_once_and_not_when_a_fetch_ends(nats: Nats, bus: Bus) -> None:
+    await bus.publish(SUBJECT, b"before", "id-1")
+    async with working(bus) as following:
+        await (await following(5)).done()
+        waiting = asyncio.ensure_future(following(20))
+        await asyncio.sleep(0.2)
+        nats.kill()
+        nats.start()
+        began = monotonic()
+        await bus.publish(SUBJECT, b"after", "id-2")
+        await (await waiting).done()
+        assert monotonic() - began < 4
+
+
+# The server freezes: its connections stay open, and nothing is heard
+
+
+async def test_a_server_that_froze_is_worked_with_again_when_it_is_back(nats: Nats) -> None:
+    async with connected(nats, pace=0.5) as bus:
+        await bus.prepare()
+        async with working(bus) as following, bus.listening(outcome_subject("order")) as heard:
+            waiting = asyncio.ensure_future(following(60))
+            await asyncio.sleep(0.2)
+            nats.freeze()
+            await asyncio.sleep(0.3)
+            publishing = asyncio.create_task(bus.publish(SUBJECT, b"data", "id-1"))
+            await asyncio.sleep(4)
+            assert not publishing.done(), publishing
+            nats.thaw()
+            async with asyncio.timeout(30):
+                await publishing
+                await (await waiting).done()
+                await bus.publish(outcome_subject("order"), b"said", "id-2")
+                assert await heard.get() == b"said"
+
+
+async def test_a_server_that_is_silent_is_noticed_by_who_must_not_miss_a_purge(nats: Nats) -> None:
+    async with connected(nats, pace=0.5) as bus:
+        await bus.prepare()
+        purges = bus.purges(0)
+        async with contextlib.aclosing(purges), asyncio.timeout(20):
+            assert await anext(purges) is None
+            nats.freeze()
+            with pytest.raises(Unavailable):
+                await heard_for_ever(purges)
+        nats.thaw()
+
+
+async def heard_for_ever(purges: AsyncIterator[Said | None]) -> None:
+    async for _ in purges:
+        pass
+
+
+async def test_a_line_that_swallows_everything_for_ever_is_replaced(nats: Nats) -> None:
+    async with (
+        FaultProxy("127.0.0.1", nats.port) as bad,
+        connected(nats, pace=1, url=f"nats://127.0.0.1:{bad.port}") as bus,
+        FaultProxy("127.0.0.1", nats.port) as good,
+    ):
+        await bus.prepare()
+        bus._line._where = Where(f"nats://127.0.0.1:{good.port}", nats.token, 1)  # noqa: SLF001 two ways to one server
+        async with bus.listening(outcome_subject("order")) as heard:
+            bad.freeze()
+            # More than all buffers between us hold: a client that closes politely waits for ever.
+            flood = [bus.publish(SUBJECT, bytes(900_000), f"id-{number}") for number in range(40)]
+            flooding = asyncio.gather(*flood)
+            async with asyncio.timeout(60):
+                await flooding
+                await bus.publish(outcome_subject("order"), b"said", "id")
+                assert await heard.get() == b"said"
+        assert good.accepted
+
+
+async def test_who_waits_for_work_gets_away_at_once_whatever_the_server_does(nats: Nats) -> None:
+    async with connected(nats, pace=0.5) as bus:
+        await bus.prepare()
+        nats.freeze()
+        async with working(bus) as following:
+            with pytest.raises(TimeoutError):
+                await following(0.3)
+        async with asyncio.timeout(10):
+            await bus.aclose()
+        nats.thaw()
+
+
+async def test_a_slow_server_is_not_taken_for_a_silent_one(nats: Nats) -> None:
+    async with (
+        FaultProxy("127.0.0.1", nats.port) as line,
+        connected(nats, url=f"nats://127.0.0.1:{line.port}") as bus,
+    ):
+        await bus.prepare()
+        line.latency(0.6)
+        async with working(bus) as following:
+            for number in range(3):  # what is answered late must not be taken for a failure
+                async with bus.listening(outcome_subject("order")):
+                    await bus.publish(SUBJECT, b"%d" % number, f"id-{number}")
+                delivery = await following(20)
+                assert delivery.data == b"%d" % number
+                await delivery.done()
+        assert line.accepted == 1
 
 
 # Listening

@@ -24,7 +24,9 @@ FAILURE = Failure(status=400, code="damaged-image", message="The image is damage
 
 @pytest.fixture
 async def services(sqlite_file: Path, nats: Nats) -> AsyncIterator[Services]:
-    settings = Settings(data=sqlite_file.parent, nats_url=nats.url, nats_token=nats.token)
+    settings = Settings(
+        data=sqlite_file.parent, nats_url=nats.url, nats_token=nats.token, nats_proof=nats.proof
+    )
     async with open_services(settings, "s" * 32) as opened:
         yield opened
 

@@ -49,7 +49,9 @@ class Shop(NamedTuple):
 @pytest.fixture
 async def shop(sqlite_file: Path, nats: Nats) -> AsyncIterator[Shop]:
     data = sqlite_file.parent
-    settings = Settings(data=data, nats_url=nats.url, nats_token=nats.token, children=1)
+    settings = Settings(
+        data=data, nats_url=nats.url, nats_token=nats.token, nats_proof=nats.proof, children=1
+    )
     async with open_services(settings, "s" * 32) as services:
         database = services.database
         account = await database.run(open_account, "somebody", 100, 10_000_000)

@@ -102,7 +102,7 @@ class Site:
 
     def nats_address(self) -> tuple[str, str]:
         """Where the bus is, and its token."""
-        return (self.nats.url, self.nats.token) if self.nats else running_nats(self.data)
+        return (self.nats.url, self.nats.token) if self.nats else running_nats(self.data)[:2]
 
     def age(self, folder: str) -> None:
         """Have everything in a folder of the objects look as if it had lain there for hours."""
@@ -169,6 +169,7 @@ def _roles(made: Site, settings: dict[str, str], spares: bool) -> list[Kept]:
         "CALOTYPE_DATABASE_URL": made.url,
         "CALOTYPE_NATS_URL": made.nats.url,
         "CALOTYPE_NATS_TOKEN": made.nats.token,
+        "CALOTYPE_NATS_PROOF": made.nats.proof,
     }
     names = ["gateway", "pipeline", "edge"]
     names += [f"{name}-spare" for name in names] * spares

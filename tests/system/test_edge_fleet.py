@@ -68,6 +68,7 @@ def _pair(database: str, s3: S3, nats: Nats, folder: Path) -> Iterator[Pair]:
         "CALOTYPE_DATABASE_URL": database,
         "CALOTYPE_NATS_URL": nats.url,
         "CALOTYPE_NATS_TOKEN": nats.token,
+        "CALOTYPE_NATS_PROOF": nats.proof,
         "CALOTYPE_OBJECTS_URL": f"s3://{BUCKET}/edge-fleet",
         "CALOTYPE_OBJECTS_ENDPOINT": s3.endpoint,
         "CALOTYPE_OBJECTS_ACCESS_KEY": s3.access_key,

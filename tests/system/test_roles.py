@@ -61,6 +61,7 @@ def fleet(
         "CALOTYPE_DATABASE_URL": postgres_url,
         "CALOTYPE_NATS_URL": nats.url,
         "CALOTYPE_NATS_TOKEN": nats.token,
+        "CALOTYPE_NATS_PROOF": nats.proof,
         "CALOTYPE_OBJECTS_URL": s3_settings.objects_url,
         "CALOTYPE_OBJECTS_ENDPOINT": s3_settings.objects_endpoint,
         "CALOTYPE_OBJECTS_ACCESS_KEY": s3_settings.objects_access_key,
