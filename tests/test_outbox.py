@@ -94,7 +94,7 @@ async def test_two_relays_may_say_it_twice_but_it_is_heard_once_by_the_pipeline(
     await database.run(say, "one")
     relays = [Relay(database, bus) for _ in range(4)]
     await asyncio.gather(*(relay.sweep(AT_ONCE) for relay in relays))
-    info = await bus._stream.stream_info("CALOTYPE_EVENTS")  # noqa: SLF001 what the server holds
+    info = await bus.jetstream.stream_info("CALOTYPE_EVENTS")
     assert info.state.messages == 1
 
 
