@@ -31,7 +31,9 @@ def main(*, rows: str, short: bool, seed: int, file: Path, only_list: bool) -> N
     began = time.monotonic()
     seed = seed or int.from_bytes(os.urandom(3))
     proved = prove_all(chosen, short=short, seed=seed, began=began)
-    Console().print(table(proved, time.monotonic() - began))
+    Console(width=None if sys.stdout.isatty() else 120).print(
+        table(proved, time.monotonic() - began)
+    )
     file.write_text(json.dumps(report(proved, seed, time.monotonic() - began), indent=2) + "\n")
     sys.exit(0 if all(outcome.holds for _, outcome, _ in proved) else 1)
 

@@ -30,7 +30,7 @@ from models.records import (
     Replay,
     Variant,
 )
-from tests.prove.books import COST, Books
+from tests.prove.books import Books
 from tests.prove.row import Outcome
 from tests.prove.site import Site
 from tests.prove.waiting import becomes_so
@@ -240,7 +240,7 @@ def _twice(known: Ledgers, books: Books) -> Iterator[str]:
 def _wrong_charge(known: Ledgers, books: Books) -> Iterator[str]:
     """What was spent in all is what was answered, and at most what nobody heard the end of."""
     spent = -sum(entry.free + entry.paid for entry in _spends(known))
-    most = books.charged + COST * len(books.unknown)
+    most = books.charged + books.price_of(books.unknown)
     if not books.charged <= spent <= most:
         yield f"{spent} credits were spent, answers say {books.charged} to {most}"
     for key in books.refused:

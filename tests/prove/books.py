@@ -1,6 +1,7 @@
 """What clients were told: the other side of the comparison with rows, objects and ledger."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,8 @@ class Books:
     """The client left, or was told nothing definite in its time."""
     deleted: set[str] = field(default_factory=set)
     """Images whose deletion was answered."""
+    prices: dict[str, int] = field(default_factory=dict)
+    """What each key costs when it is carried out, where that is not one credit."""
     images: dict[str, Any] = field(default_factory=dict)
     """Every image that should be there, as last told."""
     statuses: Counter[str] = field(default_factory=Counter)
@@ -32,7 +35,11 @@ class Books:
     @property
     def charged(self) -> int:
         """Credits that all of this costs, without what is unknown."""
-        return COST * (len(self.uploads) + len(self.updates) + len(self.conversions))
+        return self.price_of({*self.uploads, *self.updates, *self.conversions})
+
+    def price_of(self, keys: Iterable[str]) -> int:
+        """Credits that these keys cost together."""
+        return sum(self.prices.get(key, COST) for key in keys)
 
     @property
     def accepted(self) -> int:

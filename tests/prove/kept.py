@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from tests.prove.waiting import becomes
@@ -29,11 +29,12 @@ class Kept:
         self.arms: deque[str] = deque()
         """Crash points for the lives to come, "name:hits" each; a life without one is plain."""
         self.armed = ""
+        self.before: Callable[[str], None] = _nothing
+        """Called before each life with its crash point."""
         self.log = Path()
         self._command = command
         self._environment = clean_environment() | {"PYTHONPATH": str(ROOT)} | environment
         self._process: subprocess.Popen[bytes] | None = None
-        self._rest = asyncio.Event()
 
     @property
     def pid(self) -> int:
@@ -59,6 +60,7 @@ class Kept:
 
     def _start(self) -> None:
         self.armed = self.arms.popleft() if self.arms else ""
+        self.before(self.armed)
         self._environment["PROVE_FAILPOINT"] = self.armed
         command = [sys.executable, "-m", "tests.prove.armed", *self._command]
         # By `env`: what starts servers for tests hands its own environment on.
@@ -91,6 +93,10 @@ class Kept:
         """Whether the life that lasts ends within so many seconds."""
         process = self._process
         return await becomes(lambda: not process or process.poll() is not None, seconds)
+
+
+def _nothing(_: str) -> None:
+    """Before most lives nothing is done."""
 
 
 def descendants(process: int) -> list[int]:

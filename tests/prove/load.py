@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import httpx2
 
+from models.generation import GENERATION_COST
 from models.records import new_id
 from tests.prove.books import Books
 from tests.prove.waiting import becomes
@@ -33,11 +34,13 @@ class Mix(NamedTuple):
     """Uploads whose client hangs up at the first break and never asks again."""
     look: int = 4
     """Reads at the edge."""
+    generate: int = 0
+    """Uploads of a prompt."""
     burst: int = 0
     """A dozen uploads that are content with 202, and asked for when the last is sent."""
 
 
-UPLOADS_ONLY = Mix(1, *[0] * 8)
+UPLOADS_ONLY = Mix(1, *[0] * 9)
 
 
 class Load:
@@ -170,6 +173,12 @@ class _Client:
         for key, body in wanted.items():
             answer = await self._load.ask("POST", "/api/v1/images", key, **body)
             self._heard(key, answer, expected=False)
+
+    async def generate(self) -> None:
+        key, prompt = new_id(), {"prompt": (None, "a red disc on a blue ground")}
+        self._books.prices[key] = GENERATION_COST + 1
+        answer = await self._load.ask("POST", "/api/v1/generate", key, files=prompt)
+        self._heard(key, answer, expected=False)
 
     def _heard(self, key: str, answer: httpx2.Response | None, *, expected: bool) -> None:
         if answer is None:

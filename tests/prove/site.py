@@ -133,7 +133,7 @@ async def site(
             url = stack.enter_context(postgres.fresh("prove"))
             nats = stack.enter_context(nats_server())
         made = Site(kind, folder, url, new_key(), nats)
-        _prepare(made)
+        prepare(made)
         for process in _up(made, settings) if kind == "sqlite" else _roles(made, settings, spares):
             made.kept[process.name] = process
             await stack.enter_async_context(process.running(folder))
@@ -141,7 +141,7 @@ async def site(
         yield made
 
 
-def _prepare(made: Site) -> None:
+def prepare(made: Site) -> None:
     """Schema, account and key: what a first start would make, with a key that we know."""
     claim(made.data)
     made.objects.mkdir()

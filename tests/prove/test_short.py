@@ -1,0 +1,27 @@
+"""A taste of every row of the proof: `make prove` is the meal."""
+
+import time
+
+import pytest
+
+from tests.prove.row import Outcome
+from tests.prove.rows import ROWS
+from tests.prove.run import prove_all
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, Outcome]:
+    """All rows in their lanes, as the whole proof runs them."""
+    proved = prove_all(list(ROWS), short=True, seed=1, began=time.monotonic())
+    return {row.name: outcome for row, outcome, _ in proved}
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", [row.name for row in ROWS])
+def test_nothing_accepted_is_lost_and_nothing_is_paid_twice(
+    outcomes: dict[str, Outcome], name: str
+) -> None:
+    outcome = outcomes[name]
+    if outcome.skipped:
+        pytest.skip(outcome.skipped)
+    assert outcome.holds, outcome
