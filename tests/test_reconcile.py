@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
@@ -171,6 +172,15 @@ def say_long_ago(session: Session) -> None:
     said = col(Outbox.sent_at).is_not(None)
     session.exec(update(Outbox).where(said).values(sent_at=now() - timedelta(minutes=10)))
 
+
+HOLDER = """
+import sys, time
+from sqlalchemy import create_engine
+from models.turns import turn
+with turn(create_engine(sys.argv[1]), "round") as ours:
+    print(ours, flush=True)
+    time.sleep(60)
+"""
 
 # Damage: what each kind of finding is made of. All leave the rest of the system as it is.
 
@@ -434,6 +444,26 @@ async def test_a_turn_is_one_process_s_until_it_ends(shop: Shop) -> None:
         assert (first, second, other) == (True, False, True)
     async with taking_turn(shop.scene.database, "round") as again:
         assert again
+
+
+async def test_the_turn_of_a_killed_process_is_somebody_else_s(
+    shop: Shop,
+) -> None:
+    database = shop.scene.database
+    url = database.engine.url.render_as_string(hide_password=False)
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLDER, url, stdout=asyncio.subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert await holder.stdout.readline() == b"True\n"
+    async with taking_turn(database, "round") as ours:
+        assert not ours
+    holder.kill()
+    await holder.wait()
+    async with asyncio.timeout(20):
+        while not ours:
+            async with taking_turn(database, "round") as ours:
+                await asyncio.sleep(0.05)
 
 
 async def test_more_than_a_page_of_everything_is_put_right(sqlite_shop: Shop) -> None:
