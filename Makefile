@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # and compiles what it installs: a first start would spend seconds on that.
 UV := UV_SYSTEM_CERTS=1 UV_COMPILE_BYTECODE=1 $(BIN)/uv
 
-.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-long prove parity lock clean
+.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-long edge-long prove parity lock clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -41,6 +41,10 @@ bench-edge: $(VENV)/.setup-dev ## Measure the edge beside nginx, ipx and thumbor
 bench-long: $(VENV)/.setup-dev ## A thousand histories of two accounts, and every operation 300 times
 	STATEFUL_EXAMPLES=1000 SCHEMATHESIS_EXAMPLES=300 $(BIN)/pytest \
 		tests/system/test_state_machine.py tests/system/test_schemathesis.py
+
+edge-long: $(VENV)/.setup-dev ## A thousand readers of one derivative, 64 keys, 200,000 poisoned requests
+	EDGE_CROWD=1000 EDGE_KEYS=64 EDGE_POISON=200000 $(BIN)/pytest \
+		tests/system/test_edge_fleet.py tests/system/test_edge_poison.py
 
 prove: $(VENV)/.setup-dev ## Kill, cut, break: nothing accepted is lost, nothing paid twice (45 minutes)
 	$(BIN)/python -m tests.prove

@@ -97,6 +97,7 @@ def _age(wish: Wish) -> Headers:
 
 
 def _varied(scope: Scope, names: tuple[str, ...]) -> tuple[str, ...]:
+    """A key of another length than a query's own, also for who sends none of these headers."""
     headers: RequestHeaders = scope.headers
     lines = [f"{name}:{value}" for name, value in headers.items() if name in names]
-    return (scope.path, scope.query_string, *lines)
+    return (scope.path, scope.query_string, "varied", *lines)

@@ -48,7 +48,7 @@ async def ask(url: str, *lines: str) -> Got:
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path
     head = [f"GET {target} HTTP/1.1", "Host: edge", "Connection: close", *lines, "", ""]
-    writer.write("\r\n".join(head).encode())
+    writer.write("\r\n".join(head).encode("latin-1"))
     try:
         async with asyncio.timeout(120):
             received = await reader.read(-1)
