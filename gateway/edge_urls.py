@@ -14,6 +14,7 @@ from cdn_edge.signing import new_key_id, new_secret, signed
 from models.accounts import primary_bucket
 from models.buckets import list_buckets, own_bucket
 from models.errors import Conflict, InvalidFields, NotFound, Problem
+from models.photos import has_photo
 from models.policies import add_url_key, find_preset, find_url_key, list_url_keys
 from models.records import UrlKey
 from models.vault import Unsealable
@@ -126,6 +127,8 @@ def _path_of(session: Session, account_id: str, asked: ToSign, edge: str) -> str
         raise _wrong("objectKey", "is missing: give objectKey, or url")
     if asked.url is not None:
         return _path_of_url(session, account_id, asked.url, edge)
+    if has_photo(session, account_id, asked.object_key or ""):
+        return f"/{asked.object_key}"
     if asked.bucket_key is None:
         bucket = primary_bucket(session, account_id)
     else:

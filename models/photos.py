@@ -112,6 +112,12 @@ def find_object(
     return _find_photo(session, object_key)
 
 
+def has_photo(session: Session, account_id: str, key: str) -> bool:
+    """Whether this is the path of a photo of this account, deleted or not."""
+    photo = session.get(Photo, key.partition(".")[0]) if "\0" not in key else None
+    return photo is not None and photo.account_id == account_id
+
+
 def _find_photo(session: Session, key: str) -> tuple[Variant, Bucket] | None:
     photo_id = key.partition(".")[0]
     found = session.exec(

@@ -40,7 +40,8 @@ PIXEL_CAUSES = (
     RenderTimedOut,
     RenderOutOfMemory,
 )
-STORED_CAUSES = (*PIXEL_CAUSES, WorkersDied, OutOfStorage, BucketFailed, BucketRefused, NotFound)
+ORDER_CAUSES = (OutOfStorage, WorkersDied)
+STORED_CAUSES = (*PIXEL_CAUSES, *ORDER_CAUSES, BucketFailed, BucketRefused, NotFound)
 
 _RESIZES = '[{"width": 1200}, {"width": 720}]'
 _FORMATS = '[{"format": "webp"}, {"format": "avif", "options": {"quality": 60}}]'

@@ -3,7 +3,7 @@
 from gateway.form import LARGEST_FIELD, MOST_PARTS
 from gateway.openapi import samples
 from gateway.openapi.bodies import body_of
-from gateway.openapi.images import PIXEL_CAUSES, SOURCE_CAUSES
+from gateway.openapi.images import ORDER_CAUSES, PIXEL_CAUSES, SOURCE_CAUSES
 from gateway.openapi.operation import OK, Operation, Paths, answer
 from gateway.openapi.words import (
     Json,
@@ -24,7 +24,6 @@ from models.errors import (
     BadRequest,
     Gone,
     NotFound,
-    OutOfStorage,
     TooManyRequests,
     WrongPassword,
 )
@@ -160,7 +159,7 @@ def _upload() -> Operation:
             CREATED: answer("The photo.", _shown("There it is", 201)),
             ACCEPTED: answer("It is accepted and will be listed.", _shown("Not yet", 202)),
         },
-        causes=(*_KEEP_CAUSES, OutOfStorage),
+        causes=(*_KEEP_CAUSES, *ORDER_CAUSES),
         samples=(("A file", UPLOAD_CURL),),
     )
 

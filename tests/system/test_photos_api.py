@@ -375,6 +375,34 @@ def test_routing_errors_are_in_the_same_voice(
     is_bad(matt.request(method, path), status)
 
 
+def test_a_photo_is_converted_at_its_own_address(home: World, matt: httpx2.Client) -> None:
+    made = upload(matt, photo(600, 400))
+    key = made["url"].removeprefix(f"{home.edge}/")
+    small = {"objectKey": key, "parameters": {"w": "90", "fm": "webp"}}
+    signed = home.http.post("/api/v1/urls", json=small).json()["url"]
+    assert signed.startswith(f"{made['url']}?")
+    served = httpx2.get(signed, trust_env=False, timeout=60)
+    assert size_of(served.content) == ("WEBP", 90, 60)
+    is_good(matt.delete(f"/api/photos/{made['id']}"))
+    assert eventually(lambda: _if_gone(signed)).status_code == 410
+
+
+def test_a_photo_that_was_accepted_outlives_a_kill(tmp_path: Path) -> None:
+    with world(tmp_path / "data", CALOTYPE_ANSWER_SECONDS="0.001") as made:
+        before = made.credits()
+        with client(made, made.key) as http:
+            answer = http.post(UPLOAD, files={"file": photo(3000, 2000, "PNG")})
+        made.kill()
+        data = is_good(answer, answer.status_code)
+        made.start()
+        with client(made, made.key) as http:
+            (listed,) = eventually(lambda: is_good(http.get(LIST)), 60)
+        assert listed["id"] == data["id"]
+        assert size_of(httpx2.get(listed["url"], trust_env=False).content) == ("PNG", 3000, 2000)
+        assert made.credits() == before - 1
+        eventually(lambda: not made.staging())
+
+
 def test_a_slow_photo_is_accepted_and_listed_later(tmp_path: Path) -> None:
     """The answer does not wait for what takes longer than it may."""
     with (
