@@ -140,7 +140,7 @@ def audit(site: Site, books: Books) -> Audit:
     lists = {"lost": lost, "twice": twice, "wrong": wrong, "litter": litter}
     said = [f"{name}: {one}" for name, found in lists.items() for one in found[:_SHOWN]]
     said += [f"{name}: {len(found)} in all" for name, found in lists.items() if len(found) > _SHOWN]
-    figures: dict[str, int | float | str] = {
+    counts = {
         "uploads": len(books.uploads),
         "updates": len(books.updates),
         "conversions": len(books.conversions),
@@ -149,6 +149,7 @@ def audit(site: Site, books: Books) -> Audit:
         "never answered": len(books.unknown),
         "objects hashed": len(known.objects),
     }
+    figures: dict[str, int | float | str] = {name: n for name, n in counts.items() if n}
     return Audit(books.accepted, len(lost), len(twice), len(litter), tuple(said), figures)
 
 

@@ -82,7 +82,7 @@ async def _named(system: Site, ground: Ground, killed: Killed, problems: list[st
     async def through(role: str) -> None:
         points = list(POINTS[role])
         if ground.short:
-            points = chance.sample(points, 1 + len(points) // 8)
+            points = chance.sample(points, 1 + len(points) // 12)
         lives = [f"{point}:{_hits(point, n)}" for n in range(rounds) for point in points]
         for _ in range(_TRIES):
             lives = [life async for life in _not_ended(lives, system, role, killed, ground)]

@@ -14,6 +14,7 @@ from sqlmodel import Session, col, func, select
 from models.events import DELETIONS, ORDERS, PURGES
 from models.records import LedgerEntry, Master, Order, Outbox, Variant, new_id
 from tests.prove.audit import audit, settled, swept
+from tests.prove.books import Books
 from tests.prove.load import Load, Mix, form
 from tests.prove.row import Ground, Outcome, Row
 from tests.prove.site import Kind, Site, site
@@ -40,51 +41,56 @@ def prove(kind: Kind, ground: Ground) -> Outcome:
 
 
 async def _prove(kind: Kind, ground: Ground) -> Outcome:
-    wanted, keys = ground.times(1000, short=40), ground.times(1000, short=20)
-    async with site(kind, ground.folder) as system, _stream(system) as stream:
-        mixed = Load(system.apis, system.edges, system.key, mix=_MIX, seed=ground.seed)
-        async with mixed.running() as books:
-            early = await _said_while_at_work(system, stream, wanted // 4)
-            await mixed.until(wanted // 8, 300)
-        ground.say(f"{early} orders said again before they were done")
-        requests = Load(system.apis, system.edges, system.key, mix=_MIX)
-        answers = await _sent(requests, keys)
-        await settled(system)
-        books.uploads |= requests.books.uploads
-        books.images |= requests.books.images
-        books.problems += requests.books.problems
-        first = time.monotonic()
-        before = await _effects(system)
-        late = await _said_again(system, stream, wanted - early, known=False)
-        ground.say(f"{late} messages said again with new ids")
-        other = await _differing(requests, answers)
-        ground.say(f"{len(answers)} requests sent again, {len(other)} answers differ")
-        past = 0
-        if not ground.short:
-            await asyncio.sleep(max(0, first + _WINDOW - time.monotonic()))
-            past = await _said_again(system, stream, wanted // 5, known=True)
-            ground.say(f"{past} messages said again with their own ids, past the window")
-        await _all_heard(stream)
-        after = await _effects(system)
+    async with site(kind, ground.folder) as system:
+        async with _stream(system) as stream:
+            books, said, other = await _everything_twice(system, stream, ground)
         await swept(system)
         found = await asyncio.to_thread(audit, system, books)
-    if before != after:
+    twice, problems = found.twice + len(other), (*found.problems, *other[:5])
+    return found._replace(twice=twice, problems=problems).outcome(**said)
+
+
+async def _everything_twice(
+    system: Site, stream: JetStreamContext, ground: Ground
+) -> tuple[Books, dict[str, int], list[str]]:
+    """What clients were told, how much was said again, and what had an effect."""
+    wanted, keys = ground.times(1000, short=40), ground.times(1000, short=20)
+    mixed = Load(system.apis, system.edges, system.key, mix=_MIX, seed=ground.seed)
+    async with mixed.running() as books:
+        early = await _said_while_at_work(system, stream, wanted // 4)
+        await mixed.until(wanted // 8, 300)
+    ground.say(f"{early} orders said again before they were done")
+    requests = Load(system.apis, system.edges, system.key, mix=_MIX)
+    answers = await _sent(requests, keys)
+    await settled(system)
+    _add(books, requests.books)
+    first, before = time.monotonic(), await _effects(system)
+    late = await _said_again(system, stream, wanted - early, known=False)
+    ground.say(f"{late} messages said again with new ids")
+    other = await _differing(requests, answers)
+    ground.say(f"{len(answers)} requests sent again, {len(other)} answers differ")
+    past = 0
+    if not ground.short:
+        await asyncio.sleep(max(0, first + _WINDOW - time.monotonic()))
+        past = await _said_again(system, stream, wanted // 5, known=True)
+        ground.say(f"{past} messages said again with their own ids, past the window")
+    await _all_heard(stream)
+    if before != (after := await _effects(system)):
         other.append(f"effects before {before}, after {after}")
-    return found._replace(
-        problems=(*found.problems, *other[:5]), twice=found.twice + len(other)
-    ).outcome(
-        **{
-            "said again": early + late + past,
-            "of them past the window": past,
-            "requests sent again": len(answers),
-        }
-    )
+    said = {"said again": early + late + past, "of them past the window": past}
+    return books, said | {"requests sent again": len(answers)}, other
+
+
+def _add(books: Books, more: Books) -> None:
+    books.uploads |= more.uploads
+    books.images |= more.images
+    books.problems += more.problems
 
 
 @contextlib.asynccontextmanager
 async def _stream(system: Site) -> AsyncIterator[JetStreamContext]:
     url, token = system.nats_address()
-    client = await nats.connect(url, token=token)
+    client = await nats.connect(url, token=token or None, max_reconnect_attempts=1)
     try:
         yield client.jetstream(timeout=10)
     finally:
