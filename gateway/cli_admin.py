@@ -12,7 +12,14 @@ from models.settings import PREFIX, Settings, SettingsError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_CONFIDENTIAL = ("secret", "token", "access_key", "database_url", "rate_limit_store")
+_CONFIDENTIAL = (
+    "secret",
+    "token",
+    "access_key",
+    "gemini_key",
+    "database_url",
+    "rate_limit_store",
+)
 
 
 @click.command()

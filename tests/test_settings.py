@@ -1,5 +1,8 @@
 """Settings: what is meant is understood, what is not is named."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,3 +119,17 @@ def test_the_readme_names_every_setting_with_its_default() -> None:
         default = getattr(Settings(), name)
         told = f"`{default}`" if default != "" else ""
         assert f"| `CALOTYPE_{name.upper()}` | {told} |" in readme, name
+
+
+def test_what_is_confidential_is_not_shown() -> None:
+    secrets = ("SECRET", "NATS_TOKEN", "OBJECTS_SECRET_KEY", "GEMINI_KEY", "DATABASE_URL")
+    known = {f"CALOTYPE_{name}": f"hidden-{name}" for name in secrets}
+    shown = subprocess.run(
+        [sys.executable, "-m", "gateway", "settings"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **known, "COLUMNS": "200"},
+    ).stdout
+    assert "hidden-" not in shown
+    assert shown.count("(set)") == len(secrets)

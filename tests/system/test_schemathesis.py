@@ -23,6 +23,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
 from gateway.openapi.document import paths
+from tests.gemini import Gemini
 from tests.system.world import World, world
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "0"))
@@ -86,10 +87,10 @@ def picture() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def drawn(tmp_path_factory: pytest.TempPathFactory, gemini: Gemini) -> Iterator[World]:
     """A system of its own: its key changes things at random, and many wrong keys come along."""
     data = tmp_path_factory.mktemp("drawn") / "data"
-    with world(data, CALOTYPE_RATE_LIMIT_STRANGERS="") as made:
+    with world(data, CALOTYPE_RATE_LIMIT_STRANGERS="", **gemini.environment) as made:
         yield made
 
 
