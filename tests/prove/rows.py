@@ -1,6 +1,6 @@
 """All rows of the proof, in the order of the table."""
 
-from tests.prove import children, generations, kills, soak, stream, twice
+from tests.prove import children, generations, kills, outages, soak, stream, twice
 from tests.prove.row import Row
 
 ROWS: tuple[Row, ...] = (
@@ -12,5 +12,6 @@ ROWS: tuple[Row, ...] = (
     twice.POSTGRES,
     children.CHILDREN,
     generations.ROW,
+    outages.OUTAGES,
     soak.SOAK,
 )
