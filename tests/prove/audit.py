@@ -77,7 +77,7 @@ class Ledgers(NamedTuple):
     staged: list[str]
 
 
-async def settled(site: Site, seconds: float = 90) -> float:
+async def settled(site: Site, seconds: float = 300) -> float:
     """Wait until nothing is on its way any more; how long that took, in seconds.
 
     No order pending, nothing unsaid, no tombstone, staging as empty as it will be.
@@ -104,7 +104,7 @@ def _on_its_way(session: Session) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-async def swept(site: Site, seconds: float = 90) -> None:
+async def swept(site: Site, seconds: float = 300) -> None:
     """Have everything look two hours old, and wait for the round of the reconciler that follows.
 
     Which is at the start of a pipeline. What it leaves is for the auditor to find.

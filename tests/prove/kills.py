@@ -38,7 +38,7 @@ EDGE = ("E1.heard", "E2.forgotten", "E3.bookmarked")
 POINTS = {"gateway": GATEWAY, "pipeline": PIPELINE, "edge": EDGE}
 
 _RARE = ("R", "F", "E", "U", "D", "M")
-_REACH_SECONDS = 40.0
+_REACH_SECONDS = 120.0
 _TRIES = 3
 _MIX = Mix(upload=8, damaged=2, poison=2, generate=1)
 
@@ -111,7 +111,7 @@ async def _not_ended(
     if lives:
         process.kill()
     for life in lives:
-        await becomes(lambda: process.starts > seen, 60)  # noqa: B023 called at once
+        await becomes(lambda: process.starts > seen, 120)  # noqa: B023 called at once
         seen = process.starts
         if await process.gone(_REACH_SECONDS):
             killed.points[life.partition(":")[0]] += 1

@@ -196,5 +196,5 @@ OUTAGES = Row(
     "outages",
     "each server down, frozen, slow, resetting: accepted or 503, done 15 s after its return",
     prove,
-    lane="outages",
+    lane="postgres",
 )

@@ -69,8 +69,9 @@ class Ground(NamedTuple):
 class Row(NamedTuple):
     """One line of the table.
 
-    Rows of one `lane` run one after another, lanes beside each other: what is timed closely
-    belongs into "alone", which waits until the others are through.
+    Rows of one `lane` run one after another in the order of `rows.py`, lanes beside each other.
+    What is timed closely belongs to the end of a lane, when others are through; or into "alone",
+    which waits until all are.
     """
 
     number: str
@@ -78,5 +79,5 @@ class Row(NamedTuple):
     promise: str
     prove: Callable[[Ground], Outcome]
     lane: str = "first"
-    seconds: float = 1500
+    seconds: float = 2700
     """A row that takes longer has failed."""

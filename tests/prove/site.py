@@ -32,7 +32,7 @@ Kind = Literal["sqlite", "postgres"]
 SECRET = "the-secret-of-the-proof-and-of-nothing-else"
 CREDITS = 1_000_000_000
 OLD = 2 * 3600.0
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 
 
 class Site:

@@ -134,4 +134,4 @@ def _is_free(folder: Path) -> bool:
 
 
 PROMISE = "30 minutes of mixed load, a kill every 10 s: memory and files flat, no litter"
-SOAK = Row("7", "soak", PROMISE, prove, lane="soak", seconds=2700)
+SOAK = Row("7", "soak", PROMISE, prove, lane="soak")
