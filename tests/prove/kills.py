@@ -63,7 +63,8 @@ async def _prove(kind: Kind, ground: Ground, model: dict[str, str]) -> Outcome:
         async with load.running() as books:
             await _named(system, ground, killed, books.problems)
             await _at_random(system, ground, killed)
-            await load.until(ground.times(2000, short=10), 600)
+            if not await load.until(ground.times(2000, short=10), 900):
+                books.problems.append("too few uploads were accepted")
         ground.say(f"{books.accepted} accepted, {dict(books.statuses)}; settling")
         await swept(system)
         books.problems += await served(system, books, 100)
@@ -82,7 +83,7 @@ async def _named(system: Site, ground: Ground, killed: Killed, problems: list[st
     async def through(role: str) -> None:
         points = list(POINTS[role])
         if ground.short:
-            points = chance.sample(points, 1 + len(points) // 12)
+            points = chance.sample(points, max(1, len(points) // 12))
         lives = [f"{point}:{_hits(point, n)}" for n in range(rounds) for point in points]
         for _ in range(_TRIES):
             lives = [life async for life in _not_ended(lives, system, role, killed, ground)]
@@ -158,7 +159,7 @@ async def _at_random(system: Site, ground: Ground, killed: Killed) -> None:
     """One victim after the other, whatever it does: processes, render children, the bus."""
     chance = random.Random(ground.seed)
     victims = [*system.kept, "child", "child", "nats-server"]
-    while killed.random.total() < ground.times(200, short=5):
+    while killed.random.total() < ground.times(200, short=3):
         victim = chance.choice(victims)
         if _kill(victim, system, chance):
             killed.random[victim] += 1

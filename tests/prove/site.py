@@ -25,7 +25,7 @@ from pipeline.storage import Storage, open_folder
 from tests.prove.kept import Kept, kill
 from tests.prove.waiting import becomes_so
 from tests.servers import Nats, free_ports, nats_server, postgres_server
-from tests.system.world import UNLIMITED
+from tests.system.world import UNLIMITED, command_of
 
 Kind = Literal["sqlite", "postgres"]
 
@@ -81,8 +81,8 @@ class Site:
     def kill_nats(self) -> bool:
         """kill -9 of the nats-server, which is started again by who started it before."""
         if self.nats is None:
-            servers = self.kept["up"].relatives("nats-server")
-            return any(kill(one) for one in servers)
+            killed = [kill(one) for one in _servers_of(self.data)]
+            return any(killed)
         self.nats.kill()
         self.nats.start()
         return True
@@ -117,6 +117,13 @@ async def _answers(http: httpx2.AsyncClient, url: str) -> bool:
         await http.get(url)
         return True
     return False
+
+
+def _servers_of(data: Path) -> list[int]:
+    """Embedded nats-servers of a folder: one whose parent was killed may take its time to go."""
+    config = str((data / "nats" / "nats.conf").resolve())
+    everybody = (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit())
+    return [one for one in everybody if config in command_of(one)]
 
 
 @contextlib.asynccontextmanager

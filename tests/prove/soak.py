@@ -40,7 +40,7 @@ def prove(ground: Ground) -> Outcome:
 
 
 async def _prove(ground: Ground) -> Outcome:
-    minutes = float(os.environ.get("PROVE_SOAK_MINUTES", "0.6" if ground.short else "30"))
+    minutes = float(os.environ.get("PROVE_SOAK_MINUTES", "0.4" if ground.short else "30"))
     killed: Counter[str] = Counter()
     async with site("postgres", ground.folder, spares=True) as system:
         load = Load(*(system.apis, system.edges, system.key), mix=_MIX, pause=1.0, seed=ground.seed)
