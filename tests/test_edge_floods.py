@@ -1,54 +1,19 @@
 """Clients that stall, and clients that ask for what is not there: nobody else notices."""
 
-import contextlib
 import itertools
 import os
-import resource
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.edge_world import BUCKET, serve
+from tests.stalls import connections, stalled
 
 BODY = os.urandom(200_000)
 PICTURE = f"/{BUCKET}/a-1x1.webp"
-GET = f"GET {PICTURE} HTTP/1.1\r\nHost: a\r\n".encode()
-STALLS = {
-    "says nothing": b"",
-    "stops in the first line": b"GE",
-    "stops in its headers": GET,
-    "stops in very long headers": GET + b"X: " + b"a" * 60_000,
-    "owes a body": GET + b"Content-Length: 900\r\n\r\nab",
-    "owes a long body": GET.replace(b"GET", b"POST") + b"Content-Length: 9000000\r\n\r\n" + b"a",
-    "owes a chunk": GET + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
-    "does not read": GET + b"\r\n",
-    "asks again and again and does not read": (GET + b"\r\n") * 20,
-}
-
-
-@contextlib.contextmanager
-def stalled(port: int, count: int) -> Iterator[None]:
-    """So many clients, each stuck in one of the ways."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # both ends are in this process
-    with contextlib.ExitStack() as stack:
-        for said in itertools.islice(itertools.cycle(STALLS.values()), count):
-            link = stack.enter_context(socket.socket())
-            link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            link.connect(("127.0.0.1", port))
-            link.sendall(said)
-        yield
-
-
-def connections(port: int) -> int:
-    """Open ones, on the side of the server."""
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    rows = [line.split() for line in lines]
-    return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
 def megabytes() -> float:
@@ -68,7 +33,7 @@ def test_500_stalled_clients_are_closed_and_cost_little_and_nobody_waits_for_the
         edge.shelf.put("a-1x1.webp", BODY)
         assert edge.ask(PICTURE).body == BODY
         before = megabytes()
-        with stalled(edge.port, 500):
+        with stalled(edge.port, 500, PICTURE):
             for _ in range(20):
                 assert edge.ask(PICTURE).body == BODY
             assert megabytes() - before <= 64

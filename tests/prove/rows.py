@@ -1,6 +1,17 @@
 """All rows of the proof, in the order of the table."""
 
-from tests.prove import children, generations, kills, outages, soak, stream, twice
+from tests.prove import (
+    children,
+    floods,
+    generations,
+    kills,
+    mixups,
+    outages,
+    overload,
+    soak,
+    stream,
+    twice,
+)
 from tests.prove.row import Row
 
 ROWS: tuple[Row, ...] = (
@@ -13,5 +24,9 @@ ROWS: tuple[Row, ...] = (
     children.CHILDREN,
     generations.ROW,
     outages.OUTAGES,
+    mixups.ROW,
+    overload.ROW,
+    floods.FLOOD,
+    floods.STALLS,
     soak.SOAK,
 )

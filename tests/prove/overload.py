@@ -1,0 +1,81 @@
+"""Row 14: ten times as many conversions as the edge can make, beside readers of what it has."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.prove.readers import Seen, conversions, crowd, p99, queue, reading, stored, timed
+from tests.prove.row import Ground, Outcome, Row
+from tests.system.world import world
+
+_READERS = 8
+_AT_ONCE = 0.25
+"""Seconds within which who is refused must be told so."""
+
+
+def prove(ground: Ground) -> Outcome:
+    """Capacity first, by readers who wait; then ten times that, by readers who do not."""
+    with world(ground.folder / "data", CALOTYPE_RATE_LIMIT_RENDERS="") as system:
+        hit, fresh = stored(system), conversions(stored(system))
+        return asyncio.run(_prove(ground, hit, fresh))
+
+
+async def _prove(ground: Ground, hit: str, fresh: Iterator[str]) -> Outcome:
+    seconds = ground.times(60, short=4)
+    await reading(hit, 0.5)
+    idle = p99(await reading(hit, ground.times(10, short=2)))
+    able = await queue(fresh, _READERS, ground.times(15, short=3))
+    capacity = sum(one.got.status == 200 for one in able) / ground.times(15, short=3)
+    ground.say(f"{capacity:.0f} conversions a second; idle p99 {idle:.1f} ms")
+    seen, hits = await asyncio.gather(
+        crowd(fresh, 10 * capacity, seconds), reading(hit, seconds * 0.95)
+    )
+    recovered = await _recovered(fresh)
+    return _judged(ground, seen, hits, capacity * seconds, idle, recovered)
+
+
+async def _recovered(fresh: Iterator[str]) -> float:
+    """Seconds until a conversion is made again."""
+    began = time.perf_counter()
+    for _ in range(300):
+        if (await timed(next(fresh))).got.status == 200:
+            break
+        await asyncio.sleep(0.1)
+    return time.perf_counter() - began
+
+
+def _judged(
+    ground: Ground, seen: list[Seen], hits: list[Seen], able: float, idle: float, recovered: float
+) -> Outcome:
+    answers = Counter(one.got.status for one in seen)
+    refused = [one for one in seen if one.got.status == 503]
+    late = sum(one.seconds > _AT_ONCE for one in refused)
+    goodput, busy = answers[200] / able, p99(hits)
+    wrong = [
+        (f"answers {dict(answers)}", set(answers) <= {200, 503}),
+        ("a hit was refused", all(one.got.status == 200 for one in hits)),
+        ("nothing was refused", bool(refused)),
+        ("no Retry-After", all("retry-after" in one.got.headers for one in refused)),
+        (f"goodput {goodput:.2f}", ground.short or goodput >= 0.9),
+        (f"{late} refused late", ground.short or late <= len(refused) / 100),
+        (f"hits: p99 {idle:.1f} -> {busy:.1f} ms", ground.short or busy <= 2 * idle),
+        (f"recovered after {recovered:.1f} s", ground.short or recovered <= 5),
+    ]
+    figures = {
+        "conversions asked for": len(seen),
+        "goodput of capacity": round(goodput, 2),
+        "refused p99 ms": round(p99(refused), 1) if len(refused) > 1 else 0,
+        "hits p99 ms, idle": round(idle, 1),
+        "hits p99 ms, overloaded": round(busy, 1),
+        "recovered s": round(recovered, 2),
+    }
+    return Outcome(
+        tried=len(hits),
+        survived=sum(one.got.status == 200 for one in hits),
+        figures=figures,
+        problems=tuple(problem for problem, holds in wrong if not holds),
+    )
+
+
+ROW = Row("14", "overload", "hits, and nine tenths of what is possible", prove, lane="alone")

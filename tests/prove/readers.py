@@ -1,0 +1,106 @@
+"""Readers of an edge: one who measures, a crowd that comes at its own pace, and a flood."""
+
+import asyncio
+import contextlib
+import itertools
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import quantiles
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from tests.pictures import png
+from tests.system.burst import Got, ask
+from tests.system.world import World
+
+
+class Seen(NamedTuple):
+    """An answer and how long it took."""
+
+    got: Got
+    seconds: float
+
+
+def p99(seen: list[Seen]) -> float:
+    """Milliseconds."""
+    return quantiles([one.seconds * 1e3 for one in seen], n=100)[98]
+
+
+async def timed(url: str) -> Seen:
+    """One request on a connection of its own; one that breaks is answered with status 0."""
+    began = time.perf_counter()
+    try:
+        got = await ask(url)
+    except (OSError, EOFError, IndexError, ValueError, TimeoutError):
+        got = Got(0, {}, b"")
+    return Seen(got, time.perf_counter() - began)
+
+
+async def reading(url: str, seconds: float) -> list[Seen]:
+    """One reader who asks again and again, with a little pause."""
+    seen, ends = list[Seen](), time.perf_counter() + seconds
+    while time.perf_counter() < ends:
+        seen.append(await timed(url))
+        await asyncio.sleep(0.005)
+    return seen
+
+
+async def crowd(urls: Iterator[str], rate: float, seconds: float) -> list[Seen]:
+    """So many requests a second, however long the answers take."""
+    began, tasks = time.perf_counter(), list[asyncio.Task[Seen]]()
+    for number in range(int(rate * seconds)):
+        await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+        tasks.append(asyncio.create_task(timed(next(urls))))
+    return list(await asyncio.gather(*tasks))
+
+
+async def queue(urls: Iterator[str], readers: int, seconds: float) -> list[Seen]:
+    """So many readers, each of whom waits for his answer before he asks again."""
+    ends = time.perf_counter() + seconds
+
+    async def reader() -> list[Seen]:
+        seen = []
+        while time.perf_counter() < ends:
+            seen.append(await timed(next(urls)))
+        return seen
+
+    return list(itertools.chain(*await asyncio.gather(*(reader() for _ in range(readers)))))
+
+
+@contextlib.contextmanager
+def flooding(flood: Callable[[int, float], None], port: int, seconds: float) -> Iterator[None]:
+    """Run a flood in a process of its own, so that it takes no time from who measures."""
+    process = multiprocessing.get_context("spawn").Process(target=flood, args=(port, seconds))
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join()
+
+
+def stored(system: World, width: int = 1600, height: int = 1200) -> str:
+    """The URL of a picture that was just uploaded."""
+    form = {"formatOptions": '{"format": "png"}'}
+    files = {"image": ("a.png", png(width, height), "image/png")}
+    answer = system.http.post("/api/v1/images", data=form, files=files)
+    (address,) = answer.json()["simpleData"][0]["variants"].values()
+    return str(address)
+
+
+def conversions(url: str, first: int = 0) -> Iterator[str]:
+    """Ever new results of a picture, each about as dear as the others."""
+    for number in itertools.count(first):
+        yield f"{url}?w={400 + number % 800}&fm=webp&q={20 + number // 800 % 80}"
+
+
+def port_of(system: World) -> int:
+    """The edge's."""
+    return urlsplit(system.edge).port or 80
+
+
+def megabytes(process: int) -> float:
+    """Resident memory of one process."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * 4096 / 1e6
