@@ -54,6 +54,7 @@ Orientation = Literal[1, 2, 3, 4, 5, 6, 7, 8]
 
 LARGEST_ICON: Final = 256
 _PLACED: Final = ("cover", "contain")
+_FOLLOWING: Final = ("inside", "outside")
 _SCALING: Final = (
     "fit",
     "kernel",
@@ -155,6 +156,14 @@ def _icon_resize(recipe: Recipe) -> Resize:
     )
 
 
+def _follows(resize: Resize) -> bool:
+    """Whether nothing is cut off or added: at most one side is asked for, the other follows it."""
+    if not (resize.width or resize.height):
+        return True
+    one = not (resize.width and resize.height)
+    return one and resize.fit in ("cover", *_FOLLOWING) and not resize.without_reduction
+
+
 def _settle_resize(resize: Resize, ratio: float | None) -> Resize:
     """Options that cannot matter beside the others go back to their defaults."""
     usual = Resize()
@@ -164,8 +173,10 @@ def _settle_resize(resize: Resize, ratio: float | None) -> Resize:
             changes[name] = getattr(usual, name)
     elif resize.without_reduction:  # sharp lets it win alone
         changes["without_enlargement"] = False
+    elif _follows(resize):
+        changes["fit"] = usual.fit
     fit = changes.get("fit", resize.fit)
-    if ratio is None and (fit not in _PLACED or not (resize.width or resize.height)):
+    if ratio is None and (fit not in _PLACED or _follows(resize)):
         changes["position"] = usual.position
     if ratio is None and fit == "contain" and resize.position in ("entropy", "attention"):
         changes["position"] = usual.position

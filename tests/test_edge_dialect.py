@@ -193,6 +193,7 @@ def test_these_mean_the_same(one: str, other: str) -> None:
         ("w=100&fm=auto", "w=100&fm=jpeg", JPEG),
         ("w=100&fm=auto", "w=100&fm=png", CLEAR),
         ("blur=3&fit=inside", "blur=3", JPEG),  # there is nothing to fit
+        ("w=100&fit=max&pos=top", "w=100", JPEG),
     ],
 )
 def test_these_make_the_same_bytes(one: str, other: str, source: Source) -> None:

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
-from models.recipe import Orientation, Png, Recipe, Resize, Webp
+from models.recipe import Orientation, Png, Recipe, Resize, Webp, fingerprint
 from pipeline import engine
+from pipeline.engine_develop import decode, place
+from pipeline.engine_expose import expose
+from pipeline.engine_load import open_original
 from pipeline.extent import extent
 from tests import pictures
 
@@ -100,3 +103,29 @@ def test_what_cannot_be_seen_through_a_hole_does_not_bleed_out_of_it(tmp_path: P
     blurred = made(tmp_path, buffer.getvalue(), Recipe(blur=5.0, output=Png())).convert("RGBA")
     assert max(pixel[0] for pixel in blurred.get_flattened_data() if pixel[3] > 32) < 16
     assert len(set(blurred.getchannel("A").get_flattened_data())) > 8
+
+
+@pytest.mark.parametrize("side", [{"width": 37}, {"height": 23}, {"width": 500}])
+@pytest.mark.parametrize("kept", [True, False])
+def test_with_one_side_asked_for_every_fit_that_keeps_the_ratio_is_the_same(
+    side: dict[str, int], kept: bool, tmp_path: Path
+) -> None:
+    """They share a fingerprint, so they must share their pixels, whatever settling leaves out."""
+    data = pictures.jpeg(101, 67, orientation=6)
+    (tmp_path / "upload.bin").write_bytes(data)
+    recipes = [
+        Recipe(
+            resize=Resize(**side, fit=fit, position=position, without_enlargement=kept),
+            output=Png(),
+        )
+        for fit in ("cover", "inside", "outside")
+        for position in ("centre", "top", "attention")
+    ]
+    assert len({fingerprint(recipe) for recipe in recipes}) == 1
+    with_all_said = [expose(open_original(tmp_path / "upload.bin"), one) for one in recipes]
+    pixels = set()
+    for exposure in with_all_said:
+        original = open_original(tmp_path / "upload.bin")
+        picture = place(exposure, decode(original, exposure.load, shared=False))
+        pixels.add((picture.canvas.width, picture.canvas.height, bytes(picture.pixels)))
+    assert len(pixels) == 1

@@ -196,6 +196,8 @@ W, JPEG = {"width": 64, "height": 48}, {"format": "jpeg"}
             W | {"fit": "contain", "background": "hsl(0, 100%, 50%)"},
         ),
         (W | {"padding": {"px": 0}}, W | {"padding": None}),
+        ({"width": 64, "fit": "inside", "position": "top"}, {"width": 64}),
+        ({"height": 64, "fit": "outside"}, {"height": 64}),
         (
             W | {"withoutReduction": True, "withoutEnlargement": True},
             W | {"withoutReduction": True},

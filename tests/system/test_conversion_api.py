@@ -263,3 +263,22 @@ def test_a_key_does_only_what_it_may(town: Town) -> None:
         assert reader.post(KEYS, json={"name": "a"}).status_code == 403
         assert reader.put(f"{PRESETS}/a", json={"parameters": {}}).status_code == 403
         assert reader.delete(f"{PRESETS}/a").status_code == 403
+
+
+def test_an_account_has_so_many_renders_and_hits_are_not_counted(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    data = tmp_path_factory.mktemp("limited") / "data"
+    with world(data, CALOTYPE_RATE_LIMIT_RENDERS="3/hour") as system:
+        uploaded = system.upload(pictures.jpeg(300, 200), resizeOptions={"width": 300}).json()
+        (url,) = uploaded["simpleData"][0]["variants"].values()
+        with httpx2.Client(trust_env=False, timeout=60) as browser:
+            made = [browser.get(f"{url}?w={width}").status_code for width in (10, 20, 30)]
+            assert made == [200, 200, 200]
+            refused = browser.get(f"{url}?w=40")
+            assert refused.status_code == 429
+            assert 0 < int(refused.headers["retry-after"]) <= 3601
+            assert refused.headers["cache-control"] == "no-store"
+            for _ in range(20):
+                assert browser.get(f"{url}?w=10").status_code == 200
+                assert browser.get(url).status_code == 200
