@@ -22,6 +22,7 @@ from models.attempts import fail_attempt
 from models.burial import bury_image
 from models.columns import now
 from models.database import Database, open_sqlite
+from models.errors import Unavailable
 from models.events import DROPS, ORDERS, Failure, ObjectsDropped, dead_subject, drop_subject
 from models.keeping import Made
 from models.ledger import reserve
@@ -32,11 +33,13 @@ from models.records import Account, Bucket, Image, Order, Outbox, Variant, new_i
 from models.settings import Settings
 from pipeline.bus import Bus, connect
 from pipeline.bus_queue import queued_subjects
+from pipeline.outbox import Relay
 from pipeline.reconcile.findings import KINDS, REPORTED_ONLY, Findings, Report
 from pipeline.reconcile.reconciler import Reconciler, taking_turn
 from pipeline.reconcile.rounds import EVERY_MINUTE, NOW_AND_THEN, go_round
 from pipeline.reconcile.scene import Rules, Scene, rules_of
 from pipeline.storage import Storage, open_folder
+from pipeline.tasks import running
 from tests.samples import SEEN, draft, made
 from tests.servers import Nats, nats_server, server_folder
 
@@ -166,6 +169,27 @@ async def test_a_stream_that_was_deleted_is_filled_again_from_the_database(
     assert await queued_subjects(shop.scene.bus) == held
     assert await shop.found() == {}
     assert {f"{ORDERS}.{one}" for one in orders} < held
+
+
+async def test_a_running_reconciler_notices_a_lost_stream_and_fills_it_within_a_minute(
+    sqlite_shop: Shop, nats: Nats
+) -> None:
+    scene = sqlite_shop.scene
+    relay, reconciler = Relay(scene.database, scene.bus), Reconciler(scene, 3600)
+    async with running(relay.run), running(reconciler.run):
+        waiting = {f"{ORDERS}.{await accept(sqlite_shop)}" for _ in range(3)}
+        await until_queued(scene.bus, waiting)
+        nats.lose_everything()
+        await until_queued(scene.bus, waiting)
+
+
+async def until_queued(bus: Bus, subjects: set[str]) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(Unavailable):
+                if await queued_subjects(bus) == subjects:
+                    return
+            await asyncio.sleep(0.1)
 
 
 def say_long_ago(session: Session) -> None:

@@ -111,6 +111,8 @@ def test_what_one_gateway_took_another_shows_and_the_edge_serves(
         deleted = time.monotonic()
         eventually(lambda: _status(client, url) == 404, seconds=10)
         assert time.monotonic() - deleted < 2
+    found = json.loads(roles.run("reconcile", "--json"))
+    assert (found["found"], found["unseen"]) == ({}, {})
 
 
 def _healthy(client: httpx2.Client, port: int) -> bool:
