@@ -35,7 +35,7 @@ def _purge() -> Operation:
     )
     shown = {"purged": example("An image", {"objects": 5, "derivatives": 12})}
     return Operation(
-        name="purge",
+        name="purgeCopies",
         tag="Purge",
         summary="Forget copies and derivatives",
         text=(

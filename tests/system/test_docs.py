@@ -27,6 +27,7 @@ TOPICS = (
     "urls",
     "presets",
     "photos",
+    "purge",
     "options",
     "errors",
 )
