@@ -52,7 +52,8 @@ def up(*, demo: bool, as_json: bool, **given: Any) -> None:
 def gateway(**given: Any) -> None:
     """Start one gateway: the REST API.
 
-    Needs CALOTYPE_NATS_URL and CALOTYPE_SECRET; run 'calotype migrate' first.
+    Needs CALOTYPE_NATS_URL, CALOTYPE_DATABASE_URL and CALOTYPE_SECRET; run 'calotype migrate'
+    first.
     """
     from gateway.role import gateway_alone
     from gateway.run import run_role
@@ -64,7 +65,7 @@ def gateway(**given: Any) -> None:
 @DATA
 @plain_errors
 def pipeline(**given: Any) -> None:
-    """Start one pipeline: it makes the variants. Needs CALOTYPE_NATS_URL."""
+    """Start one pipeline: it makes the variants. Needs what the gateway needs."""
     from gateway.run import run_role
     from pipeline.role import pipeline_alone
 
@@ -75,7 +76,7 @@ def pipeline(**given: Any) -> None:
 @DATA
 @plain_errors
 def edge(**given: Any) -> None:
-    """Start one edge: it serves the variants. Needs CALOTYPE_NATS_URL."""
+    """Start one edge: it serves the variants. Needs what the gateway needs."""
     from cdn_edge.role import serving_edge
     from gateway.run import run_role
 

@@ -82,6 +82,11 @@ def _refuse_alone(name: str, settings: Settings) -> None:
             f"'calotype {name}' is one role of several processes: set CALOTYPE_NATS_URL to the "
             "bus that they share, or run everything with 'calotype up'."
         )
+    if not settings.database_url:
+        raise SettingsError(
+            f"'calotype {name}' is one role of several processes, and SQLite is for one: set "
+            "CALOTYPE_DATABASE_URL to the Postgres that they share."
+        )
     refuse_unsafe(settings)
     port = {"gateway": settings.port, "edge": settings.edge_port}.get(name)
     if port:

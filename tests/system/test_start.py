@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 
+from tests.servers import Nats, Postgres
 from tests.system.world import CALOTYPE, World, clean_environment, world
 
 
@@ -75,6 +77,32 @@ def test_listening_to_the_world_needs_a_secret(tmp_path: Path) -> None:
 @pytest.mark.parametrize("role", ["gateway", "pipeline", "edge"])
 def test_a_single_role_needs_a_bus(tmp_path: Path, role: str) -> None:
     assert "CALOTYPE_NATS_URL" in refused(role, "--data", tmp_path / "data")
+
+
+def test_a_single_role_needs_a_database_that_may_be_shared(tmp_path: Path) -> None:
+    bus = {"CALOTYPE_NATS_URL": "nats://127.0.0.1:1"}
+    assert "CALOTYPE_DATABASE_URL" in refused("pipeline", "--data", tmp_path / "data", **bus)
+
+
+def test_servers_that_lose_something_in_a_power_cut_are_refused_by_name(
+    tmp_path: Path, postgres: Postgres, postgres_url: str, nats: Nats
+) -> None:
+    def line(**more: str) -> str:
+        return refused("pipeline", "--data", tmp_path / "data", **environment | more)
+
+    environment = {
+        "CALOTYPE_DATABASE_URL": postgres_url,
+        "CALOTYPE_NATS_URL": nats.url,
+        "CALOTYPE_NATS_TOKEN": nats.token,
+    }
+    assert "CALOTYPE_NATS_PROOF" in line()
+    nats.kill()
+    nats.sync = '"10s"'
+    nats.start()
+    assert "sync_interval: always" in line(CALOTYPE_NATS_PROOF=nats.proof)
+    name = sql.Identifier(postgres_url.rpartition("/")[2])
+    postgres.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(name))
+    assert "synchronous_commit = off" in line(CALOTYPE_NATS_PROOF="promised")
 
 
 def test_commands_on_a_folder_without_a_system_say_so(tmp_path: Path) -> None:
