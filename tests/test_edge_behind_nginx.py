@@ -1,33 +1,16 @@
 """A cache in front of the edge understands what the edge says. Debian's nginx, if it is here."""
 
-import http.client
-import shutil
-import signal
-import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.edge_world import BUCKET, Served, free_port, serve, wait_for_port
+from cdn_edge import answers
+from tests import nginx
+from tests.edge_world import BUCKET, Served, serve
+from tests.nginx import NGINX, nginx_before
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
-CONFIG = """
-worker_processes 1; daemon off; pid {home}/pid; error_log {home}/error.log; {user}
-events {{ worker_connections 64; }}
-http {{
-    access_log off; proxy_cache_path {home}/cache keys_zone=edge:1m;
-    client_body_temp_path {home}/a; proxy_temp_path {home}/b; fastcgi_temp_path {home}/c;
-    uwsgi_temp_path {home}/d; scgi_temp_path {home}/e;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://127.0.0.1:{edge}; proxy_cache edge; proxy_http_version 1.1;
-            proxy_set_header Connection ""; add_header x-cache $upstream_cache_status always;
-        }}
-    }}
-}}
-"""
 BODY = bytes(range(250)) * 4
 PICTURE = f"/{BUCKET}/a-1x1.webp"
 
@@ -43,26 +26,14 @@ def edge() -> Iterator[Served]:
 
 @pytest.fixture
 def port(edge: Served, tmp_path: Path) -> Iterator[int]:
-    port = free_port()
-    user = "user root;" if tmp_path.owner() == "root" else ""
-    config = tmp_path / "nginx.conf"
-    config.write_text(CONFIG.format(home=tmp_path, port=port, edge=edge.port, user=user))
-    with subprocess.Popen([NGINX or "", "-c", str(config)]) as nginx:
-        wait_for_port(port)
+    with nginx_before(edge.port, tmp_path) as port:
         yield port
-        nginx.send_signal(signal.SIGTERM)
 
 
 def ask(
     port: int, path: str = PICTURE, method: str = "GET", **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
-    link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    link.request(method, path, headers=named)
-    answer = link.getresponse()
-    body = answer.read()
-    link.close()
-    return answer.status, {name.lower(): value for name, value in answer.getheaders()}, body
+    return nginx.ask(port, path, method, **headers)
 
 
 def test_a_picture_is_kept_in_front_and_arrives_whole(port: int) -> None:
@@ -124,3 +95,49 @@ def test_a_refused_condition_or_part_is_never_kept_in_place_of_the_picture(port:
     assert ask(port, If_Match='"other"')[0] in {200, 412}
     assert ask(port, Range="bytes=5000-")[0] == 416
     assert ask(port)[2] == BODY
+
+
+@pytest.fixture
+def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Served, int]]:
+    """An edge whose replaceable pictures are old after a second, and what is before it."""
+    monkeypatch.setattr(answers, "BRIEFLY", "public, max-age=1, stale-while-revalidate=300")
+    with serve() as served:
+        served.shelf.put("r-1x1.webp", BODY)
+        with nginx_before(served.port, tmp_path) as port:
+            yield served, port
+
+
+REPLACEABLE = f"/{BUCKET}/r-1x1.webp"
+
+
+def test_an_old_picture_is_given_at_once_while_the_new_one_is_fetched(
+    hasty: tuple[Served, int],
+) -> None:
+    served, port = hasty
+    assert ask(port, REPLACEABLE)[1]["x-cache"] == "MISS"
+    served.shelf.put("r-1x1.webp", BODY[::-1])
+    served.run(served.edge.forget(BUCKET, "r-1x1.webp"))
+    served.shelf.delay = 0.5
+    time.sleep(2.1)  # nginx counts in whole seconds
+    _, headers, body = ask(port, REPLACEABLE)
+    assert (headers["x-cache"], body) == ("STALE", BODY)
+    eventually(lambda: ask(port, REPLACEABLE)[2] == BODY[::-1])
+
+
+def test_an_old_picture_that_is_still_the_same_is_not_sent_again(
+    hasty: tuple[Served, int],
+) -> None:
+    _, port = hasty
+    ask(port, REPLACEABLE)
+    time.sleep(2.1)
+    assert ask(port, REPLACEABLE)[1]["x-cache"] == "STALE"
+    eventually(lambda: ask(port, REPLACEABLE)[1]["x-cache"] in {"HIT", "REVALIDATED"})
+    assert ask(port, REPLACEABLE)[2] == BODY
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    for _ in range(100):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError
