@@ -257,6 +257,8 @@ class Nats:
         """The process is stopped: connections stay open and silent."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self._process.pid}/task")
+        wait_until(lambda: all(map(_is_stopped, threads.iterdir())), self._process, self._log)
 
     def thaw(self) -> None:
         assert self._process
@@ -276,6 +278,10 @@ class Nats:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as line:
             return line.recv(4) == b"INFO"
         return False
+
+
+def _is_stopped(thread: Path) -> bool:
+    return (thread / "stat").read_text().rpartition(") ")[2].startswith("T")
 
 
 @contextmanager
