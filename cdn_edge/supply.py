@@ -2,9 +2,10 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -25,6 +26,8 @@ from cdn_edge.wish import Wish, keeps_pixels, needs_look, recipe_of
 from models.errors import BadRequest, Gone, NotFound, Unavailable
 from models.recipe import Recipe, Resize
 from models.wire import Wire
+
+_MOST_ENTRIES = 20_000
 
 
 class Limits(Wire, frozen=True):
@@ -74,6 +77,8 @@ class Supply:
         self._making = making
         self._absences = Absences(time.monotonic)
         self._flights: Flights[Found] = Flights(limits.misses)
+        self._finds: Flights[Entry] = Flights(limits.misses)
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
 
     async def obtain(self, asked: Asked) -> Found:
         """A copy. Raises NotFound, Gone, Unavailable, and what the darkroom does."""
@@ -98,11 +103,16 @@ class Supply:
     def _forget_work(self, path: str, *, below: bool) -> None:
         if below:
             self._flights.forget_prefix(path)
+            self._finds.forget_prefix(path)
             self._absences.drop_prefix(path)
+            for known in [known for known in self._entries if known.startswith(path)]:
+                del self._entries[known]
         else:
             self._flights.forget(path)
             self._flights.forget_prefix(f"{path}?")
+            self._finds.forget(path)
             self._absences.drop(path)
+            self._entries.pop(path, None)
 
     async def _bring(self, asked: Asked, flight: Flight[Found]) -> Found:
         """What is on disk if it may be trusted, what is confirmed, or else the stored bytes."""
@@ -113,7 +123,7 @@ class Supply:
             return self._keep(asked, flight, Found(on_disk, "hit; detail=disk", watch.text()))
         kept = self._get(asked.name) or on_disk
         try:
-            entry = await self._find(asked.address, flight)
+            entry = await self._entry(asked.address, flight)
         except Unavailable:
             if kept is None:
                 raise
@@ -128,7 +138,24 @@ class Supply:
         self._cache.write(asked.name, found.copy, ticket)
         return self._keep(asked, flight, found)
 
-    async def _find(self, address: Address, flight: Flight[Found]) -> Entry:
+    async def _entry(self, address: Address, flight: Flight[Found]) -> Entry:
+        """What the database says; while every purge is heard, once for all derivatives of it."""
+        if not self.trusted:
+            return await self._find(address, flight)
+        known = self._entries.get(address.path)
+        if known is None:
+            known, _ = await self._finds.join(address.path, partial(self._remembered, address))
+        return known
+
+    async def _remembered(self, address: Address, flight: Flight[Entry]) -> Entry:
+        entry = await self._find(address, flight)
+        if not flight.stale:
+            while len(self._entries) >= _MOST_ENTRIES:
+                self._entries.popitem(last=False)
+            self._entries[address.path] = entry
+        return entry
+
+    async def _find(self, address: Address, flight: Flight[Any]) -> Entry:
         try:
             return await self._source.find(address)
         except (NotFound, Gone) as error:
