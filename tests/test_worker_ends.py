@@ -38,6 +38,7 @@ def settings(sqlite_file: Path, nats: Nats) -> dict[str, object]:
         "data": sqlite_file.parent,
         "nats_url": nats.url,
         "nats_token": nats.token,
+        "nats_proof": nats.proof,
         "children": 1,
         "attempts": 2,
     }
