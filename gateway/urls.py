@@ -84,10 +84,10 @@ async def make_key(request: AnyRequest, services: Services, caller: Caller) -> J
     return {"urlKey": url_key_view(key) | {"secret": own}}
 
 
-@delete("/url-keys/{key_id:str}", opt={"needs": "keys-manage"}, status_code=200)
-async def end_key(key_id: str, services: Services, caller: Caller) -> None:
+@delete("/url-keys/{url_key_id:str}", opt={"needs": "keys-manage"}, status_code=200)
+async def end_key(url_key_id: str, services: Services, caller: Caller) -> None:
     """Delete a URL key: the edge refuses what it signed, within a second."""
-    await services.database.run(delete_url_key, caller.account_id, key_id)
+    await services.database.run(delete_url_key, caller.account_id, url_key_id)
 
 
 def signed_view(made: Signed) -> Json:

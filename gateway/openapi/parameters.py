@@ -18,7 +18,7 @@ def _paths() -> dict[str, Json]:
         "orderId": _path("order_id", "The order's id.", ORDER_ID),
         "galleryId": _path("gallery_id", "The gallery's id.", GALLERY_ID),
         "keyId": _path("key_id", "The key's id.", KEY_ID),
-        "urlKeyId": _path("key_id", "The URL key's id.", URL_KEY_ID),
+        "urlKeyId": _path("url_key_id", "The URL key's id.", URL_KEY_ID),
         "presetName": _path("name", "The preset's name.", "card"),
         "bucketKeyPath": _path("key", "The bucket's key.", "archive"),
         "photoId": _path("photo_id", "The photo's id.", PHOTO_ID),

@@ -79,7 +79,7 @@ def paths() -> Paths:
     return {
         "/api/v1/urls": {"post": _sign()},
         "/api/v1/url-keys": {"get": _list(), "post": _make()},
-        "/api/v1/url-keys/{key_id}": {"delete": _delete()},
+        "/api/v1/url-keys/{url_key_id}": {"delete": _delete()},
     }
 
 

@@ -61,16 +61,24 @@ class Stage:
         shown = self.http.post("/api/v1/galleries", json=gallery).json()
         key = self.http.post("/api/v1/keys", json={"name": "spare"}).json()
         photo = self.http.post("/api/photos/upload", files={"file": file["image"]})
+        self.http.put("/api/v1/presets/card", json={"parameters": {"w": 64}})
         self.image = http_image(made)
         self.known = {
             "image_id": self.image["id"],
             "order_id": later.json()["id"],
             "gallery_id": shown["gallery"]["id"],
             "key_id": key["key"]["id"],
+            "url_key_id": self.url_key(),
+            "name": "card",
             "photo_id": photo.json()["data"]["id"],
             "key": "snapix_default_bucket",
             "topic": "images",
         }
+
+    def url_key(self) -> str:
+        """One of the few that there may be."""
+        self.http.post("/api/v1/url-keys", json={"name": "spare"})
+        return str(self.http.get("/api/v1/url-keys").json()["urlKeys"][-1]["id"])
 
 
 def http_image(answer: httpx2.Response) -> Json:
