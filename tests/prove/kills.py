@@ -165,7 +165,7 @@ async def _at_random(system: Site, ground: Ground, killed: Killed) -> None:
             killed.random[victim] += 1
             if killed.random.total() % 20 == 0:
                 ground.say(f"{killed.random.total()} killed at random")
-        await asyncio.sleep(chance.uniform(0.2, 1.8))
+        await asyncio.sleep(chance.uniform(0.1, 1.4))
 
 
 def _kill(victim: str, system: Site, chance: random.Random) -> bool:

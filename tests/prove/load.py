@@ -129,7 +129,7 @@ class Load:
             except httpx2.TransportError:
                 self.books.statuses["gone"] += 1
                 tries -= 1
-                await asyncio.sleep(0.1 + 0.3 * self._chance.random())
+                await asyncio.sleep(0.2 + 0.5 * self._chance.random())
                 continue
             self.books.statuses[str(answer.status_code)] += 1
             if later and answer.status_code == 202:
