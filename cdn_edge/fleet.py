@@ -79,9 +79,10 @@ class Fleet:
             if found is not None:
                 return found
 
-    async def settle(self) -> None:
-        """Wait until everything made so far is kept."""
-        await asyncio.gather(*self._keeping, return_exceptions=True)
+    async def settle(self, seconds: float = 30.0) -> None:
+        """Wait until everything made so far is kept, so long at most."""
+        if self._keeping:
+            await asyncio.wait(set(self._keeping), timeout=seconds)
 
     async def _lead(self, name: str, lease: Lease, work: Work[T]) -> T:
         """Somebody may have finished just before the lease was ours: look once more."""

@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 from cdn_edge.darkroom import Hire
+from models.errors import Unavailable
 from models.settings import Settings
 from pipeline.role import limits_of
 from pipeline.studio import Studio
+
+log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -22,7 +26,16 @@ async def hiring(settings: Settings, studio: Studio | None) -> AsyncIterator[Hir
             async with lock:
                 if hired is None:
                     own = Studio(children=settings.edge_children, limits=limits_of(settings))
-                    hired = await stack.enter_async_context(own)
+                    hired = await _opened(stack, own)
                 return hired
 
         yield hire
+
+
+async def _opened(stack: contextlib.AsyncExitStack, studio: Studio) -> Studio:
+    """Raises Unavailable when its children do not start: the next render tries again."""
+    try:
+        return await stack.enter_async_context(studio)
+    except OSError as error:
+        log.exception("the render children of the edge do not start")
+        raise Unavailable from error

@@ -20,7 +20,7 @@ from cdn_edge.wish import Wish
 BucketOf: TypeAlias = Callable[[Address], Awaitable[str]]
 """The public id of the bucket that an object is in."""
 
-_MOST = 20_000
+_MOST = 10_000
 _LONGEST = 1000
 """Characters of a query, and of the headers it looks at, that are worth remembering."""
 

@@ -59,4 +59,4 @@ async def _making(services: Services, studio: Studio | None) -> AsyncIterator[Ma
             most=settings.edge_renders,
         )
         yield Making(darkroom, RenderRates(settings.rate_limit_renders).take)
-        await fleet.settle()
+        await fleet.settle(services.drain.left())
