@@ -8,6 +8,8 @@ from tests.prove import (
     mixups,
     outages,
     overload,
+    power,
+    sabotage,
     soak,
     stream,
     twice,
@@ -17,6 +19,7 @@ from tests.prove.row import Row
 ROWS: tuple[Row, ...] = (
     kills.SQLITE,
     kills.POSTGRES,
+    power.POWER,
     stream.SQLITE,
     stream.POSTGRES,
     twice.SQLITE,
@@ -29,4 +32,5 @@ ROWS: tuple[Row, ...] = (
     floods.FLOOD,
     floods.STALLS,
     soak.SOAK,
+    sabotage.SABOTAGE,
 )

@@ -148,6 +148,16 @@ async def site(
         yield made
 
 
+@contextlib.asynccontextmanager
+async def risen(made: Site, **settings: str) -> AsyncIterator[Site]:
+    """One `calotype up` on a folder that is there already; it ends with the block."""
+    (process,) = _up(made, settings)
+    made.kept[process.name] = process
+    async with process.running(made.folder):
+        await made.ready()
+        yield made
+
+
 def prepare(made: Site) -> None:
     """Schema, account and key: what a first start would make, with a key that we know."""
     claim(made.data)
