@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tests.prove.kept import ROOT
 
-_COPIED = ("gateway", "cdn_edge", "pipeline", "models", "tests", "pyproject.toml")
+_COPIED = ("gateway", "cdn_edge", "pipeline", "models", "tests", "pyproject.toml", "README.md")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "node_modules", ".hypothesis")
 
 

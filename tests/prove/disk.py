@@ -28,7 +28,8 @@ def why_not() -> str:
 
 
 def make(image: Path) -> None:
-    """An empty ext4 in a file that takes no more room than what is on it."""
+    """An empty ext4 in a file, in a new folder; it takes no more room than what is on it."""
+    image.parent.mkdir()
     with image.open("wb") as file:
         file.truncate(_MEGABYTES * 1024 * 1024)
     _run("mkfs.ext4", "-q", "-F", str(image))

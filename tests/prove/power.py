@@ -88,7 +88,6 @@ def _said(problem: str) -> str:
 
 async def _cuts(ground: Ground, folder: Path, times: int, settings: dict[str, str]) -> list[Cut]:
     """So many cuts of one system under load. After each it goes on as if nothing had been."""
-    folder.mkdir()
     disk.make(folder / "disk")
     found = []
     with disk.mounted(folder / "disk", folder / "running") as place:

@@ -1,4 +1,4 @@
-"""Row 8: does the suite see? Each safeguard is switched off in a test build: its check turns red."""
+"""Row 8: does the suite see? Without its safeguard, in a test build, each check turns red."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ class Tried(NamedTuple):
 
 
 def prove(ground: Ground) -> Outcome:
-    """First every check is green on the product as it is; then each is red without its safeguard."""
+    """Every check is green on the product as it is, and red without its safeguard."""
     chosen = SAFEGUARDS[: ground.times(len(SAFEGUARDS), short=3)]
     with server_folder(programs=True) as folder:
         problems = list(_problems(ground, folder, chosen))
