@@ -124,10 +124,14 @@ async def _cut(folder: Path, made: Site, books: Books, settings: dict[str, str])
 
 
 async def _after(after: Site, known: Books, settings: dict[str, str]) -> Audit:
-    """What stands on the disk once it has been started again; when it does not start: nothing."""
+    """What stands on the disk: of ours once it has been started again, of the control as it is.
+
+    When ours does not start, everything is lost.
+    """
     try:
-        async with risen(after, **settings):
-            await settled(after)
+        if not settings:
+            async with risen(after):
+                await settled(after)
         return await asyncio.to_thread(audit, after, known)
     except Exception as error:  # noqa: BLE001 whatever it is, the cut has taken everything away
         everything = len(known.uploads)
