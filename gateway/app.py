@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Litestar, Request, Router, get
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from gateway import (
     buckets,
@@ -36,6 +36,8 @@ from gateway.rates import open_rates
 from gateway.requests import with_request_id
 from gateway.voices import with_voices
 from models.accounts import Caller
+from models.database import budgeted
+from models.settings import Settings
 from pipeline.services import Services
 from pipeline.studio import Studio
 
@@ -99,7 +101,17 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
         openapi_config=None,
     )
     replaying = idempotency.with_replays(with_bounds(app, settings), services, running)
-    return with_request_id(with_voices(replaying, settings))
+    return _with_patience(with_request_id(with_voices(replaying, settings)), settings)
+
+
+def _with_patience(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """`app`, whose every request waits for a slow database once, and not at each step anew."""
+
+    async def patient(scope: Scope, receive: Receive, send: Send) -> None:
+        with budgeted(settings.database_seconds):
+            await app(scope, receive, send)
+
+    return patient
 
 
 @get("/healthz", sync_to_thread=False)

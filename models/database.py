@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -25,6 +26,7 @@ T = TypeVar("T")
 OLDEST_SQLITE = (3, 51, 3)
 
 _WAL_SECONDS = 10.0
+_QUICK_SECONDS = 0.5
 
 # Without these, libpq waits for a silent server until the kernel gives up: minutes to hours.
 _KEEPALIVE = {
@@ -95,7 +97,8 @@ class Database:
 
     async def _in_time(self, begun: Future[Any], end: asyncio.Future[T]) -> T:
         end.add_done_callback(_look_away)
-        done, _ = await asyncio.wait((end,), timeout=self._patience)
+        with _spent(self._patience) as left:
+            done, _ = await asyncio.wait((end,), timeout=left)
         if done:
             return end.result()
         begun.cancel()  # what nobody waits for any more need not begin
@@ -147,6 +150,39 @@ def _available() -> Iterator[None]:
         yield
     except _LOST as error:
         raise Unavailable("The database is not available right now.") from error
+
+
+class _Budget:
+    """What a request may still spend on slow answers, in seconds."""
+
+    def __init__(self, left: float) -> None:
+        self.left = left
+
+
+_BUDGET: ContextVar[_Budget | None] = ContextVar("budget", default=None)
+
+
+@contextlib.contextmanager
+def budgeted(seconds: float) -> Iterator[None]:
+    """All calls within the block share so many seconds: several slow ones are one long wait."""
+    token = _BUDGET.set(_Budget(seconds))
+    try:
+        yield
+    finally:
+        _BUDGET.reset(token)
+
+
+@contextlib.contextmanager
+def _spent(patience: float | None) -> Iterator[float | None]:
+    """How long this call may take. Quick ones cost nothing: a watcher asks for hours."""
+    budget = _BUDGET.get()
+    if patience is None or budget is None:
+        yield patience
+        return
+    began = time.monotonic()
+    yield max(0.0, min(patience, budget.left))
+    took = time.monotonic() - began
+    budget.left -= took if took > _QUICK_SECONDS else 0
 
 
 def _look_away(end: asyncio.Future[Any]) -> None:

@@ -59,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database_pool: Count = 8
     """Connections that one process may hold."""
     database_seconds: Seconds = 8
-    """Longest that a call of Postgres may take; then it counts as away."""
+    """Longest that a call of Postgres may take, and all of one request; then it counts as away."""
     nats_url: str = ""
     """nats://..., several separated by commas; empty starts the nats-server of this install."""
     nats_token: str = ""

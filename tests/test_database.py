@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
 from models.accounts import find_account, list_accounts, open_account
-from models.database import Database, open_database, open_postgres, open_sqlite
+from models.database import Database, budgeted, open_database, open_postgres, open_sqlite
 from models.errors import NotFound, Unavailable
 from models.events import Purged, purge_subject
 from models.orders import announce
@@ -321,6 +321,25 @@ async def test_a_slow_postgres_that_answers_each_time_is_given_up_as_a_whole(
         async with asyncio.timeout(4):
             with pytest.raises(Unavailable):
                 await database.run(count_up)
+        await line.heal()
+
+
+async def read_twenty_times(database: Database) -> None:
+    for _ in range(20):
+        await database.read(names)
+
+
+async def test_the_calls_of_one_request_share_its_patience(
+    postgres: Postgres, postgres_url: str, line: FaultProxy
+) -> None:
+    address = through(line, postgres_url, postgres)
+    with contextlib.closing(open_postgres(address, 2, patience=20)) as database:
+        await database.read(names)
+        line.latency(0.5)
+        async with asyncio.timeout(15):
+            with budgeted(2.5), pytest.raises(Unavailable):
+                await read_twenty_times(database)
+        assert await database.read(names) == []  # whoever is under no budget
         await line.heal()
 
 
