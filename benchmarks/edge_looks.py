@@ -35,8 +35,8 @@ def measure(pictures: list[Path]) -> Iterator[Measured]:
         return
     ratios = []
     for at, width in whole:
-        pair = _distances(pictures[at], width, [whole[at, width], small[at, width]])
-        ratios.append(pair[0] / pair[1])
+        far = _distance(pictures[at], whole[at, width])
+        ratios.append(far / _distance(pictures[at], small[at, width]))
     figures = {"worst": round(min(ratios), 3), "pictures": len(ratios)}
     yield Measured("looks from the mezzanine", geometric_mean(ratios), 0.98, figures)
 
@@ -62,14 +62,14 @@ def _get(port: int, path: str) -> bytes:
         raise Absent(f"{path}: {error}") from error
 
 
-def _distances(picture: Path, width: int, renders: list[bytes]) -> list[float]:
-    """Of each render from the original at this width."""
+def _distance(picture: Path, render: bytes) -> float:
+    """From the original in the render's own size: one row more or less is not told by looks."""
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
-        drawn = pyvips.Image.new_from_buffer(renders[0], "")
+        drawn = pyvips.Image.new_from_buffer(render, "")
         image = pyvips.Image.new_from_file(str(picture)).autorot()
         if image.get_typeof("icc-profile-data"):
             image = image.icc_transform("srgb", intent="relative")
-        linear = image.colourspace("scrgb")
-        resized = linear.resize(width / image.width, vscale=drawn.height / image.height)
-        resized.colourspace("srgb").cast("uchar").pngsave(file.name, keep="none", compression=1)
-        return [distance(Path(file.name), render) for render in renders]
+        across, down = drawn.width / image.width, drawn.height / image.height
+        resized = image.colourspace("scrgb").resize(across, vscale=down).colourspace("srgb")
+        resized.cast("uchar").pngsave(file.name, keep="none", compression=1)
+        return distance(Path(file.name), render)
