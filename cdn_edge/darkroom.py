@@ -16,6 +16,7 @@ from cdn_edge.entry import Entry
 from cdn_edge.failures import Failures
 from cdn_edge.fleet import Fleet, Work
 from cdn_edge.look import look_at
+from cdn_edge.promise import promised
 from cdn_edge.sources import Stored, ranked
 from models.errors import (
     NotFound,
@@ -137,6 +138,7 @@ class Darkroom:
     async def _render(self, order: Order) -> tuple[Entry, bytes]:
         """From the best of what is there; what is missing or damaged is passed over."""
         own = _as_stored(order.variant)
+        order = order._replace(recipe=promised(order.recipe, own.size))
         studio = await self._hire()
         for stored in ranked(order.recipe, own, await self._stocked(order.variant)):
             try:

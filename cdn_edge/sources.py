@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from cdn_edge.promise import keeps_scale, turned
 from models.recipe import Recipe, Resize
 from models.wire import Wire
 from pipeline import geometry
+from pipeline.geometry import Size
 
 Kind = Literal["mezzanine", "original", "variant"]
 
@@ -25,17 +27,22 @@ class Stored(Wire, frozen=True):
     sha256: str
     store: str = ""
 
+    @property
+    def size(self) -> Size:
+        """Upright, of one frame."""
+        return Size(self.width, self.height)
+
 
 def ranked(recipe: Recipe, variant: Stored, stored: Sequence[Stored]) -> list[Stored]:
     """What to start from, the best first; the variant that was asked for is always among them.
 
     The mezzanine, when it has half as many pixels again as are wanted, or else what is larger and
     lost nothing either: the original, a PNG. A variant that lost something comes after all those.
-    Without a size the pixels are the variant's: only what has as many will do.
+    Where the pixels are to be the variant's, only what has as many will do.
     """
     named = [*stored, variant]
-    if not (recipe.resize.width or recipe.resize.height):
-        named = [one for one in named if (one.width, one.height) == (variant.width, variant.height)]
+    if keeps_scale(recipe, variant.size):
+        named = [one for one in named if one.size == variant.size]
     return list(dict.fromkeys(_in_order(recipe, variant, named)))
 
 
@@ -53,9 +60,8 @@ def _in_order(recipe: Recipe, variant: Stored, named: Sequence[Stored]) -> Itera
 
 def headroom(recipe: Recipe, stored: Stored) -> float:
     """How many pixels of this file there are for one of the result, along the scarcer side."""
-    turn = recipe.orientation > 4  # noqa: PLR2004 the upper half of EXIF's eight exchanges sides
-    width, height = (stored.height, stored.width) if turn else (stored.width, stored.height)
-    cut = geometry.cut_size(geometry.Size(width, height), recipe.ratio)
+    size = turned(recipe, stored.size)
+    cut = geometry.cut_size(size, recipe.ratio)
     resize = recipe.resize
     plain = Resize(fit=resize.fit)
     return geometry.resolve_shrink(*cut, (resize.width, resize.height), plain).common

@@ -185,21 +185,34 @@ def embed_box(inside: Size, wanted: Size, position: Position) -> Box:
     )
 
 
-def outcome(size: Size, resize: Resize, ratio: float | None) -> Size:
-    """The size a settled recipe makes of an upright picture; decoders may round 1 pixel off it."""
+class Fitted(NamedTuple):
+    """A picture before and after it is fitted to the size asked for: cropped or on a canvas."""
+
+    inside: Size
+    placed: Size
+
+
+def fitted(size: Size, resize: Resize, ratio: float | None) -> Fitted:
+    """What a settled recipe makes of an upright picture, without its padding."""
     cut = cut_size(size, ratio)
-    wanted = (resize.width, resize.height)
-    shrink = resolve_shrink(*cut, wanted, resize)
+    shrink = resolve_shrink(*cut, (resize.width, resize.height), resize)
     whole = scaled_cut((size.width, size.height), shrink, _UNBOUNDED)
     inside = scaled_cut(cut, shrink, whole)
-    placed = Size(resize.width or inside.width, resize.height or inside.height)
+    wanted = Size(resize.width or inside.width, resize.height or inside.height)
+    placed = inside
     match resize.fit:
         case "cover":
-            inside = Size(*crop_box(inside, placed, resize.position)[2:])
+            placed = Size(*crop_box(inside, wanted, resize.position)[2:])
         case "contain":
-            inside = Size(*embed_box(inside, placed, resize.position)[2:])
+            placed = Size(*embed_box(inside, wanted, resize.position)[2:])
+    return Fitted(inside, placed)
+
+
+def outcome(size: Size, resize: Resize, ratio: float | None) -> Size:
+    """The size a settled recipe makes of an upright picture; decoders may round 1 pixel off it."""
+    placed = fitted(size, resize, ratio).placed
     px, py = resize.padding.px, resize.padding.py
-    return Size(inside.width + 2 * px, inside.height + 2 * py)
+    return Size(placed.width + 2 * px, placed.height + 2 * py)
 
 
 def _offset(leftover: int, anchor: int, *, odd: int) -> int:

@@ -11,11 +11,9 @@ from cdn_edge.derived import pack, unpack
 from cdn_edge.entry import Entry
 from cdn_edge.failures import SECONDS, TRIES, Failures
 from cdn_edge.look import Look, look_at
-from cdn_edge.sources import Kind, Stored, headroom, ranked
+from cdn_edge.sources import Kind, Stored, ranked
 from models.errors import RenderCrashed, ServiceError
 from models.recipe import Jpeg, Recipe, Resize, Webp
-from pipeline import geometry
-from pipeline.geometry import Size
 from tests.edge_world import entry_of
 from tests.pictures import animated_gif, animated_webp, avif, jpeg, png, webp
 
@@ -60,31 +58,6 @@ def test_a_derivative_starts_from_what_lost_least_and_is_not_too_large(
     width: int | None, variant: Stored, others: list[Stored], first: Stored
 ) -> None:
     assert ranked(wanted(width), variant, others)[0] == first
-
-
-@given(
-    width=st.none() | st.integers(1, 5000),
-    height=st.none() | st.integers(1, 5000),
-    own=st.integers(1, 5000),
-    fit=st.sampled_from(["cover", "contain", "inside", "outside", "fill"]),
-    has_original=st.booleans(),
-)
-def test_a_result_is_as_large_from_any_source_that_is_chosen(
-    *, width: int | None, height: int | None, own: int, fit: str, has_original: bool
-) -> None:
-    variant = stored("variant", own, own, "webp")
-    side = min(own, 2048)
-    others = [stored("mezzanine", side, side)]
-    others += [stored("original", own + 500, own + 500)] if has_original else []
-    recipe = wanted(width, height=height, fit=fit)
-    first = ranked(recipe, variant, others)[0]
-    made = geometry.outcome(Size(first.width, first.height), recipe.resize, None)
-    least = geometry.outcome(Size(own, own), recipe.resize, None)
-    assert made.width >= least.width
-    assert made.height >= least.height
-    if first.kind != "original":
-        assert made == least
-    assert headroom(recipe, first) >= 1 or first.width >= own
 
 
 def test_the_variant_itself_is_always_the_last_resort() -> None:
