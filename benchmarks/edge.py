@@ -1,6 +1,6 @@
 """The edge beside nginx, ipx and thumbor: hits, cold renders, second passes, memory.
 
-    python benchmarks/edge.py [--parts hits renders looks memory] [--seconds 3] [--urls 300] ...
+    python benchmarks/edge.py [--parts hits renders looks memory cost] [--urls 300] ...
 
 One run on one machine, in less than a quarter of an hour. A ratio above 1 is in our favour. What
 is not installed is said and skipped: wrk and nginx (Debian: `apt-get install wrk nginx-light`),
@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import edge_cost
 import edge_hits
 import edge_looks
 import edge_memory
 import edge_renders
 from measured import Measured, table
 
-PARTS: Final = ("hits", "renders", "looks", "memory")
+PARTS: Final = ("hits", "renders", "looks", "memory", "cost")
 PHOTOS: Final = Path(__file__).parents[2] / "shared" / "photos"
 
 
@@ -39,6 +40,8 @@ def measure(asked: argparse.Namespace) -> Iterator[Measured]:
         return
     if "renders" in asked.parts:
         yield from edge_renders.measure(pictures, asked.urls, asked.longest)
+    if "cost" in asked.parts:
+        yield from edge_cost.measure(pictures, asked.urls, asked.longest)
     if "looks" in asked.parts:
         yield from edge_looks.measure(pictures)
 

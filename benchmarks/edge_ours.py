@@ -30,6 +30,7 @@ class Ours(NamedTuple):
 
     port: int
     names: list[str]
+    pid: int
 
     @staticmethod
     def locate(path: str, width: int, form: str) -> str:
@@ -43,7 +44,7 @@ def ours(pictures: list[Path], *, mezzanine: bool) -> Iterator[Ours]:
 
     With a `mezzanine` the edge has that and a thumbnail to render from, without one the original.
     """
-    with tempfile.TemporaryDirectory() as folder, _up(Path(folder) / "data") as told:
+    with tempfile.TemporaryDirectory() as folder, _up(Path(folder) / "data") as (told, pid):
         headers = {"Authorization": f"Bearer {told['key']}"}
         with httpx2.Client(
             base_url=told["api"], headers=headers, timeout=120, trust_env=False
@@ -52,7 +53,7 @@ def ours(pictures: list[Path], *, mezzanine: bool) -> Iterator[Ours]:
                 sources = {"mezzanine": False, "keepOriginals": True}
                 _answered(api.patch(f"/api/v1/buckets/{BUCKET}", json=sources))
             paths = [_upload(api, picture) for picture in pictures]
-        yield Ours(urlsplit(told["edge"]).port or 80, paths)
+        yield Ours(urlsplit(told["edge"]).port or 80, paths, pid)
 
 
 def _upload(api: httpx2.Client, picture: Path) -> str:
@@ -71,14 +72,14 @@ def _answered(answer: httpx2.Response) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _up(data: Path) -> Iterator[dict[str, str]]:
+def _up(data: Path) -> Iterator[tuple[dict[str, str], int]]:
     command = [CALOTYPE, "up", "--data", data, "--port", "0", "--edge-port", "0", "--json"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **SETTINGS}
     )
     output = cast("IO[bytes]", process.stdout)
     try:
-        yield json.loads(output.readline())
+        yield json.loads(output.readline()), process.pid
     finally:
         process.terminate()
         process.wait()

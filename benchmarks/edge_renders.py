@@ -32,6 +32,7 @@ class Pass(NamedTuple):
     rate: float
     p50: float
     p99: float
+    count: int = 0
 
     @property
     def figures(self) -> dict[str, float]:
@@ -77,7 +78,7 @@ def _peers(pictures: list[Path], count: int, seconds: float) -> Iterator[tuple[s
 def _both_passes(port: int, locate: Locate, names: list[str], count: int, seconds: float) -> Passes:
     found: Passes = {}
     for form in QUALITY:
-        paths = _paths(locate, names, form, count)
+        paths = paths_of(locate, names, form, count)
         ask_each(port, [locate(name, 150, form) for name in names[:CLIENTS]], seconds)  # warm
         first = ask_each(port, paths, seconds)
         again = ask(port, paths, seconds=AGAIN_SECONDS, connections=CLIENTS)
@@ -85,7 +86,7 @@ def _both_passes(port: int, locate: Locate, names: list[str], count: int, second
     return found
 
 
-def _paths(locate: Locate, names: list[str], form: str, count: int) -> list[str]:
+def paths_of(locate: Locate, names: list[str], form: str, count: int) -> list[str]:
     """So many different ones, of all photos in all widths, in the same disorder for everybody."""
     step = (WIDEST - NARROWEST) / max(1, count - 1)
     widths = [round(NARROWEST + step * number) for number in range(count)]
@@ -118,7 +119,7 @@ def ask_each(port: int, paths: list[str], seconds: float) -> Pass:
             done.result()
     took = time.perf_counter() - began
     cuts = quantiles(times, n=100, method="inclusive")
-    return Pass(len(times) / took, cuts[49] * 1e3, cuts[98] * 1e3)
+    return Pass(len(times) / took, cuts[49] * 1e3, cuts[98] * 1e3, len(times))
 
 
 def _rows(name: str, passes: Passes) -> Iterator[Measured]:

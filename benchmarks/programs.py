@@ -57,6 +57,12 @@ def cpu_seconds(session: int) -> float:
     return sum(int(row[_UTIME]) + int(row[_STIME]) for row in _processes(session)) / _TICKS
 
 
+def processor_ms(pid: int) -> float:
+    """User and system time of one process, in milliseconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS * 1e3
+
+
 def megabytes(session: int) -> float:
     """Resident memory of all processes of a session."""
     return sum(int(row[_RSS]) for row in _processes(session)) * _PAGE / 1e6

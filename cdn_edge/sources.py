@@ -26,6 +26,8 @@ class Stored(Wire, frozen=True):
     height: int
     sha256: str
     store: str = ""
+    whole: bool = True
+    """Of an original: its image shows all of it, and nothing else."""
 
     @property
     def size(self) -> Size:
@@ -68,8 +70,6 @@ def headroom(recipe: Recipe, stored: Stored) -> float:
 
 
 def _shows_the_same(original: Stored, variant: Stored) -> bool:
-    """Whether the variant is the whole original: nothing cut off, nothing that moves."""
-    across, down = original.width * variant.height, original.height * variant.width
+    """Whether the variant is the whole original: nothing cut off or added, nothing that moves."""
     clear = variant.format == "jpeg" and original.format != "jpeg"
-    near = abs(across - down) <= max(original.width, original.height)
-    return near and original.format in _STILL and not clear
+    return original.whole and original.format in _STILL and not clear

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
+import msgspec
+
 from cdn_edge.darkroom import FindStored, OpenStored
 from cdn_edge.entry import Entry
 from cdn_edge.sources import Kind, Stored
@@ -27,10 +29,20 @@ def stock_finder(database: Database) -> FindStored:
         if found is None:
             raise NotFound
         store = found.bucket.id if found.bucket.endpoint else ""
-        masters = [_stored(one, cast("Kind", one.kind), "") for one in found.masters]
-        return masters + [_stored(one, "variant", store) for one in found.variants]
+        masters = [
+            msgspec.structs.replace(_stored(one, cast("Kind", one.kind), ""), whole=one.whole)
+            for one in found.masters
+        ]
+        variants = [_stored(one, "variant", store) for one in found.variants]
+        return masters + variants if _shows_what_they_do(variant, masters, variants) else []
 
     return find
+
+
+def _shows_what_they_do(variant: Entry, masters: list[Stored], variants: list[Stored]) -> bool:
+    """A thumbnail is none of the variants: it shows the original, whatever its image is cut to."""
+    mine = any(one.key == variant.path for one in variants)
+    return mine or (bool(masters) and all(one.whole for one in masters))
 
 
 def _stored(row: Master | Variant, kind: Kind, store: str) -> Stored:

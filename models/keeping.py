@@ -46,6 +46,7 @@ class Mastered(Wire, frozen=True):
 
     image: int
     kind: Literal["mezzanine", "original"]
+    whole: bool
     storage_key: str
     format: str
     width: int

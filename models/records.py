@@ -333,7 +333,8 @@ class Master(Record, table=True):
     """What derivatives of an image start from, beside its variants: never seen by the world.
 
     Its `kind` is mezzanine (the near-lossless working copy) or original, where that is kept. It is
-    in our own storage, also for a customer's bucket.
+    in our own storage, also for a customer's bucket. `whole` says that the image is its original
+    made larger or smaller: nothing cut off, added, bent or turned.
     """
 
     __table_args__ = (UniqueConstraint("image_id", "kind"),)
@@ -341,6 +342,7 @@ class Master(Record, table=True):
     id: str = Field(default_factory=new_id, primary_key=True)
     image_id: str = Field(foreign_key="image.id")
     kind: str
+    whole: bool
     storage_key: str
     format: str
     width: int

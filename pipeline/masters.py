@@ -8,7 +8,7 @@ from models.keeping import Mastered
 from models.places import order_folder
 from models.recipe import Recipe
 from models.records import Bucket, Image, Order
-from pipeline.mezzanine import mezzanine_of
+from pipeline.mezzanine import is_whole, mezzanine_of
 from pipeline.prints import Probe
 from pipeline.storage import Storage
 from pipeline.studio import Prints, StoredPrint
@@ -42,19 +42,22 @@ async def keep_masters(task: Task, prints: Prints, asked: int, storage: Storage)
         return []
     numbers = [number for number, _ in _mezzanines(task, prints.probe)]
     copies = zip(numbers, prints[asked:], strict=False)
-    puts = [_keep_mezzanine(task, number, made, storage) for number, made in copies]
+    puts = [_keep_mezzanine(task, number, made, storage, prints.probe) for number, made in copies]
     if task.bucket.keep_originals:
         images = range(len(task.order.asked))
         puts += [_keep_original(task, number, prints.probe, storage) for number in images]
     return list(await asyncio.gather(*puts))
 
 
-async def _keep_mezzanine(task: Task, number: int, made: StoredPrint, storage: Storage) -> Mastered:
+async def _keep_mezzanine(
+    task: Task, number: int, made: StoredPrint, storage: Storage, probe: Probe
+) -> Mastered:
     key = f"{_folder(task, number)}/mezzanine.{made.extension}"
     await storage.put(key, made.path, made.content_type)
     return Mastered(
         image=number,
         kind="mezzanine",
+        whole=is_whole(probe, task.order.asked[number][0]),
         storage_key=key,
         format=made.format,
         width=made.width,
@@ -71,6 +74,7 @@ async def _keep_original(task: Task, number: int, probe: Probe, storage: Storage
     return Mastered(
         image=number,
         kind="original",
+        whole=is_whole(probe, task.order.asked[number][0]),
         storage_key=key,
         format=probe.format,
         width=probe.width,

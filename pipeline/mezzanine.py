@@ -5,7 +5,8 @@ from typing import Final
 import msgspec
 
 from models.outputs import Mezzanine
-from models.recipe import Recipe, Resize, settle
+from models.recipe import Fit, Padding, Recipe, Resize, settle
+from pipeline import geometry
 from pipeline.extent import extent
 from pipeline.geometry import Size
 from pipeline.prints import Probe
@@ -28,6 +29,22 @@ def mezzanine_of(probe: Probe, asked: Recipe) -> Recipe | None:
     if max(size) <= LONGEST:
         return recipe
     return _scaled(recipe, size) if _is_plain(recipe.resize) else None
+
+
+def is_whole(probe: Probe, asked: Recipe) -> bool:
+    """Whether this recipe only scales the original: nothing is cut off, added, bent or turned.
+
+    The size alone does not tell: what is padded can have the original's own shape.
+    """
+    recipe, upright = settle(asked), Size(probe.width, probe.height)
+    resize = recipe.resize
+    fit: Fit = "outside" if resize.fit == "outside" else "inside"
+    scaled = msgspec.structs.replace(resize, fit=fit)
+    same = geometry.outcome(upright, resize, recipe.ratio) == geometry.outcome(
+        upright, scaled, None
+    )
+    as_is = recipe.orientation == 1 and not (recipe.blur or recipe.sharpen)
+    return probe.frames == 1 and as_is and resize.padding == Padding() and same
 
 
 def _is_plain(resize: Resize) -> bool:

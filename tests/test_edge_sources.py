@@ -2,6 +2,7 @@
 
 import io
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,7 +51,7 @@ LARGE, COPY = stored("variant", 4000, 3000, "webp"), stored("mezzanine", 2048, 1
         (3000, LARGE, [COPY], LARGE),
         (3000, LARGE, [COPY, PNG], PNG),
         (None, LARGE, [COPY], LARGE),
-        (300, VARIANT, [stored("original", 3000, 3000)], VARIANT),
+        (300, VARIANT, [msgspec.structs.replace(ORIGINAL, whole=False)], VARIANT),
         (300, OPAQUE, [CLEAR], OPAQUE),
     ],
 )

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,19 +11,23 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from sqlmodel import Session, select
 
+from cdn_edge.library import finder
+from cdn_edge.sources import Stored, ranked
+from cdn_edge.stock import stock_finder
 from models.burial import bury_image
 from models.outputs import Mezzanine
 from models.recipe import Jpeg, Padding, Recipe, Resize, Webp
-from models.records import Account, Bucket, Master
+from models.records import Account, Bucket, Master, Variant
 from pipeline import geometry
 from pipeline.engine import encode, prepare
 from pipeline.engine_develop import Picture
 from pipeline.extent import extent
 from pipeline.geometry import Size
-from pipeline.mezzanine import LONGEST, mezzanine_of
+from pipeline.mezzanine import LONGEST, is_whole, mezzanine_of
 from pipeline.prints import Canvas, Probe
 from tests.pictures import animated_gif, jpeg, png
-from tests.test_worker import Shop, ended, order, shelves_by, shop, until_empty
+from tests.servers import Nats
+from tests.test_worker import Shop, ended, open_shop, order, shelves_by, shop, until_empty
 
 __all__ = ["shop"]
 
@@ -68,6 +74,89 @@ def test_a_mezzanine_has_the_framing_of_its_image_and_at_most_2048_pixels(
     factor = LONGEST / max(own)
     assert abs(size.width - own.width * factor) <= 1
     assert abs(size.height - own.height * factor) <= 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "whole"),
+    [
+        (Recipe(), True),
+        (Recipe(resize=Resize(width=401)), True),
+        (Recipe(resize=Resize(width=400, height=300)), True),
+        (Recipe(resize=Resize(width=500, height=900, fit="inside")), True),
+        (Recipe(resize=Resize(width=500, height=900, fit="outside")), True),
+        (Recipe(resize=Resize(width=400, height=300, fit="contain")), True),
+        (Recipe(resize=Resize(width=400, height=301)), False),
+        (Recipe(resize=Resize(width=500, height=300, fit="contain")), False),
+        (Recipe(resize=Resize(width=500, height=300, fit="fill")), False),
+        (Recipe(resize=Resize(width=500, fit="fill")), False),
+        (Recipe(resize=Resize(width=360, height=270, padding=Padding(px=20, py=15))), False),
+        (Recipe(resize=Resize(width=360, padding=Padding(px=20, py=15))), False),
+        (Recipe(ratio=4 / 3), True),
+        (Recipe(ratio=16 / 9), False),
+        (Recipe(orientation=3), False),
+        (Recipe(blur=2.0), False),
+        (Recipe(sharpen=2.0), False),
+    ],
+)
+def test_an_image_is_whole_when_its_recipe_only_scales(asked: Recipe, whole: bool) -> None:
+    assert is_whole(probe(800, 600), asked) is whole
+    assert not is_whole(probe(800, 600, frames=2), asked)
+
+
+@pytest.fixture(params=["sqlite_file", "postgres_url"])
+async def any_shop(
+    request: pytest.FixtureRequest, tmp_path: Path, nats: Nats
+) -> AsyncIterator[Shop]:
+    """A shop over a database of each kind."""
+    where = request.getfixturevalue(request.param)
+    place = (where.parent, nats) if isinstance(where, Path) else (tmp_path, nats, where)
+    async with open_shop(*place) as opened:
+        yield opened
+
+
+SCALED = Recipe(resize=Resize(width=100), output=Jpeg())
+FRAMED = Recipe(resize=Resize(width=60, padding=Padding(px=20, py=15)), output=Jpeg())
+
+
+@pytest.mark.parametrize(("recipe", "first"), [(FRAMED, "mezzanine"), (SCALED, "original")])
+async def test_a_kept_original_is_rendered_from_only_where_its_image_is_all_of_it(
+    any_shop: Shop, recipe: Recipe, first: str
+) -> None:
+    """The padded image has its original's shape: 100 x 75 from 800 x 600."""
+    shop = any_shop
+    await shop.database.run(set_bucket, shop.bucket.id, keep_originals=True)
+    order_id = await order(shop, jpeg(800, 600), [[recipe]])
+    assert (await ended(shop, order_id)).state == "done"
+    (shelf,) = await shop.database.read(shelves_by, order_id)
+    (variant,) = [one for one in shelf.variants if one.counted]
+    assert (variant.width, variant.height) == (100, 75)
+    own, *found = await starts(shop, variant)
+    wanted = Recipe(resize=Resize(width=90), output=Jpeg())
+    assert ranked(wanted, own, found)[0].kind == first
+
+
+async def test_a_thumbnail_of_what_was_framed_is_made_from_itself(shop: Shop) -> None:
+    order_id = await order(shop, jpeg(800, 600), [[FRAMED]])
+    await ended(shop, order_id)
+    (shelf,) = await shop.database.read(shelves_by, order_id)
+    for variant in shelf.variants:
+        _, *found = await starts(shop, variant)
+        assert bool(found) == variant.counted
+
+
+async def starts(shop: Shop, variant: Variant) -> list[Stored]:
+    """The variant, and what else its derivatives may start from."""
+    entry = await finder(shop.database)(shop.bucket.public_id, variant.object_key)
+    assert entry is not None
+    own = Stored(
+        kind="variant",
+        key=entry.path,
+        format=entry.format,
+        width=entry.width,
+        height=entry.height,
+        sha256=entry.etag,
+    )
+    return [own, *await stock_finder(shop.database)(entry)]
 
 
 def test_an_animation_and_a_large_canvas_have_no_mezzanine() -> None:

@@ -48,9 +48,19 @@ class Shop(NamedTuple):
 
 @pytest.fixture
 async def shop(sqlite_file: Path, nats: Nats) -> AsyncIterator[Shop]:
-    data = sqlite_file.parent
+    async with open_shop(sqlite_file.parent, nats) as opened:
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def open_shop(data: Path, nats: Nats, database_url: str = "") -> AsyncIterator[Shop]:
     settings = Settings(
-        data=data, nats_url=nats.url, nats_token=nats.token, nats_proof=nats.proof, children=1
+        data=data,
+        nats_url=nats.url,
+        nats_token=nats.token,
+        nats_proof=nats.proof,
+        children=1,
+        database_url=database_url,
     )
     async with open_services(settings, "s" * 32) as services:
         database = services.database

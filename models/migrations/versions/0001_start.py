@@ -414,6 +414,7 @@ def upgrade() -> None:  # noqa: PLR0915 as many statements as there are tables a
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("image_id", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("whole", sa.Boolean(), nullable=False),
         sa.Column("storage_key", sa.String(), nullable=False),
         sa.Column("format", sa.String(), nullable=False),
         sa.Column("width", sa.Integer(), nullable=False),
