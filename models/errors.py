@@ -420,7 +420,7 @@ class ModelAway(GenerationFailed):
     message = "The model is not available right now."
 
 
-class ModelBusy(GenerationFailed):
+class ModelBusy(ServiceError):
     """Our quota is used up, for now."""
 
     status = 503
@@ -428,7 +428,7 @@ class ModelBusy(GenerationFailed):
     retry_after = 30
 
 
-class ModelTooSlow(GenerationFailed):
+class ModelTooSlow(ServiceError):
     """It took too long."""
 
     status = 504

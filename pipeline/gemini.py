@@ -74,7 +74,7 @@ class Gemini:
     async def paint(self, ask: Ask) -> Painted:
         """The first image that the model makes of it.
 
-        Raises GenerationRefused or GenerationFailed, or NoModel when there is no key.
+        Raises GenerationRefused, GenerationFailed, ModelBusy, ModelTooSlow; NoModel without key.
         """
         if not self._key:
             raise NoModel

@@ -9,7 +9,6 @@ from models.columns import now
 from models.errors import (
     BucketFailed,
     BucketRefused,
-    GenerationFailed,
     ModelAnswerBroken,
     ModelAway,
     ModelBusy,
@@ -89,7 +88,7 @@ def judge(error: Exception, order: Order, patience: Patience) -> Verdict:
 
 
 def _rest(error: ServiceError) -> float:
-    return float(error.retry_after or 0) if isinstance(error, GenerationFailed) else 0.0
+    return float(error.retry_after or 0) if isinstance(error, ModelBusy) else 0.0
 
 
 def _failure(error: ServiceError) -> Failure:

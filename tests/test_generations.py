@@ -165,6 +165,7 @@ async def generators(
     folder: Path, nats: Nats, **more: object
 ) -> AsyncIterator[tuple[Services, Studio]]:
     named = {"data": folder, "nats_url": nats.url, "nats_token": nats.token, "children": 1}
+    named["nats_proof"] = nats.proof
     settings = Settings(**(named | more))  # type: ignore[arg-type]
     async with open_services(settings, "s" * 32) as services, open_studio(settings) as studio:
         yield services, studio
