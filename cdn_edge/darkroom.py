@@ -27,8 +27,9 @@ from models.errors import (
 )
 from models.places import derived_folder
 from models.recipe import Recipe, fingerprint
+from pipeline.prints import Probe
 from pipeline.storage import MissingObject, Storage
-from pipeline.studio import Studio
+from pipeline.studio import StoredPrint, Studio
 
 FindStored: TypeAlias = Callable[[Entry], Awaitable[list[Stored]]]
 """What derivatives of this variant may start from; NotFound when its image is gone."""
@@ -40,6 +41,8 @@ Hire: TypeAlias = Callable[[], Awaitable[Studio]]
 _LOOK_SECONDS = 10.0
 _MOST_STOCKED = 10_000
 _HEAD = 65_536
+_LARGE = 1 << 20
+"""Bytes just written that are read in a thread; fewer are there sooner than a thread is."""
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +92,7 @@ class Darkroom:
         self._find = find
         self._open = open_stored
         self._stock: OrderedDict[tuple[str, str], list[Stored]] = OrderedDict()
+        self._probes: OrderedDict[str, Probe] = OrderedDict()
         self._hire = hire
         self._fleet = fleet
         self._most = most
@@ -144,12 +148,27 @@ class Darkroom:
             try:
                 async with self._open(stored, studio.scratch) as path:
                     if await asyncio.to_thread(_is_good, path, stored, own):
-                        return await _printed(studio, path, order)
+                        return await self._printed(studio, path, stored.sha256, order)
             except NotFound:
                 self._stock.pop(_generation(order.variant), None)
             log.warning("a source of derivatives is missing or damaged: %s", stored.key)
         log.error("there is nothing whole to make a derivative from: %s", order.variant.path)
         raise Unavailable
+
+    async def _printed(
+        self, studio: Studio, path: Path, sha256: str, order: Order
+    ) -> tuple[Entry, bytes]:
+        """A file with this hash; what its header says is asked for once."""
+        known = self._probes.get(sha256)
+        with await studio.render(path, [order.recipe], known=known) as prints:
+            while known is None and len(self._probes) >= _MOST_STOCKED:
+                self._probes.popitem(last=False)
+            self._probes[sha256] = prints.probe
+            made = prints[0]
+            large = made.size > _LARGE
+            read = made.path.read_bytes
+            body = await asyncio.to_thread(read) if large else read()
+        return _entry(order, made), body
 
     async def _stocked(self, variant: Entry) -> list[Stored]:
         """What there is to start from: the same for as long as the variant is the same."""
@@ -182,12 +201,9 @@ class Darkroom:
             self._inside -= 1
 
 
-async def _printed(studio: Studio, path: Path, order: Order) -> tuple[Entry, bytes]:
-    with await studio.render(path, [order.recipe]) as prints:
-        made = prints[0]
-        body = await asyncio.to_thread(made.path.read_bytes)
+def _entry(order: Order, made: StoredPrint) -> Entry:
     variant = order.variant
-    entry = Entry(
+    return Entry(
         path=order.key,
         content_type=made.content_type,
         etag=made.sha256,
@@ -199,7 +215,6 @@ async def _printed(studio: Studio, path: Path, order: Order) -> tuple[Entry, byt
         height=made.height,
         source=variant.etag,
     )
-    return entry, body
 
 
 def _generation(variant: Entry) -> tuple[str, str]:

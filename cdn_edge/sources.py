@@ -27,7 +27,7 @@ class Stored(Wire, frozen=True):
     sha256: str
     store: str = ""
     whole: bool = True
-    """Of an original: its image shows all of it, and nothing else."""
+    """Of a master: its image shows all of the original, and nothing else."""
 
     @property
     def size(self) -> Size:

@@ -185,14 +185,16 @@ class Studio:
         recipes: Sequence[Recipe],
         told: Told | None = None,
         also: Also = lambda _: (),
+        known: Probe | None = None,
     ) -> Prints:
         """Every recipe's print, in their order. `told` hears how many are made, of how many.
 
         What `also` wants when it knows the original comes after them, if it is within the limits.
+        `known` is the probe of these very bytes, when there was one: it is not asked for again.
         Typed errors, and nothing is left behind by them. Who stops waiting stops the work.
         """
         with self._entered():
-            probe = await self._probe(source)
+            probe = known or await self._probe(source)
             memory = admit(probe, [settle(recipe) for recipe in recipes], self.limits)
             wanted = list(recipes)
             with suppress(ImageTooLarge):

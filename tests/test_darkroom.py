@@ -265,3 +265,12 @@ async def test_beyond_what_it_has_in_hand_an_edge_says_come_back(shop: Shop, bus
     await shop.fleets[2].settle()
     made = next(n for n, end in enumerate(ended) if not isinstance(end, Overloaded))
     assert "stored" in (await room.derivative(shop.order(recipes[made]))).how
+
+
+async def test_what_a_source_is_is_asked_of_a_child_once(shop: Shop) -> None:
+    for width in (90, 80, 70):
+        recipe = Recipe(resize=Resize(width=width), output=Jpeg())
+        made = await shop.rooms[0].derivative(shop.order(recipe))
+        assert made.entry.width == width
+    (child,) = shop.studio.children
+    assert child.jobs == 1 + 3
