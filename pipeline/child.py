@@ -11,7 +11,7 @@ from pathlib import Path
 
 from models.errors import Overloaded, RenderCrashed, RenderOutOfMemory, ServiceError
 from pipeline import engine
-from pipeline.confine import allow_job, allow_step, confine, die_with, resident
+from pipeline.confine import allow_job, allow_step, confine, die_with, resident, step_back
 from pipeline.jobs import (
     Begun,
     Birth,
@@ -51,6 +51,7 @@ def serve(inbox: Iterator[bytes], say: Say) -> None:
     birth = read_job(next(inbox))
     assert isinstance(birth, Birth)  # noqa: S101  # the studio speaks first, and only so
     engine.prepare()
+    step_back()
     confine(birth.limits)
     seal()
     say(Ready())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cdn_edge.grammar import read_pairs, read_wanted
 from cdn_edge.promise import keeps_scale, promised, turned
-from cdn_edge.sources import Kind, Stored, headroom, ranked
+from cdn_edge.sources import Kind, Stored, headroom, ranked, recipe_from
 from cdn_edge.wish import Source, Wish, recipe_of
 from models.recipe import Recipe, Resize, settle
 from pipeline import engine, geometry
@@ -139,3 +139,13 @@ def test_no_copy_of_another_size_goes_on_a_canvas_that_the_variant_does_not_fill
     large = stored("original", "jpeg", Size(1000, 800))
     asked = promised(Recipe(resize=resize), small.size)
     assert ranked(asked, small, [large]) == [small]
+
+
+def test_only_the_decoder_of_a_mezzanine_is_told_to_throw_away_less() -> None:
+    asked = promised(Recipe(resize=Resize(width=160)), Size(4240, 2828))
+    size = Size(2048, 1366)
+    careful = recipe_from(stored("mezzanine", "jpeg", size), asked)
+    assert not careful.resize.fast_shrink_on_load
+    assert made(careful, size) == made(asked, size)
+    for other in (stored("original", "jpeg", size), stored("mezzanine", "webp", size)):
+        assert recipe_from(other, asked) == asked

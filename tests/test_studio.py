@@ -462,6 +462,14 @@ def test_a_child_can_call_nobody_start_nothing_and_signal_no_one() -> None:
     assert done.returncode == 0, done.stderr
 
 
+async def test_children_leave_the_processor_to_who_answers_requests(scratch: Path) -> None:
+    async with Studio(children=1, scratch=scratch) as studio:
+        (pid,) = _pids(studio)
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, pid) >= min(19, own + 5)
+        assert os.sched_getscheduler(pid) == os.SCHED_BATCH
+
+
 async def test_the_children_of_a_studio_are_sealed(scratch: Path) -> None:
     async with Studio(children=1, scratch=scratch) as studio:
         status = _seen(_pids(studio)[0], "status").decode()
