@@ -82,7 +82,7 @@ def routes() -> list[Route]:
                 for method in handler.http_methods
                 if method.lower() in METHODS
             ]
-    return found
+    return sorted(found, key=lambda route: (route.path, route.method))
 
 
 def handler_path(path: str) -> str:

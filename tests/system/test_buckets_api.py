@@ -373,6 +373,7 @@ def test_a_bucket_that_vanishes_is_told_by_its_key_and_costs_nothing(town: Town)
     assert (answer.status_code, answer.json()["code"]) == (502, "bucket-refused")
     assert f"'{bucket['key']}'" in answer.json()["error"]
     assert town.system.credits() == before
+    town.system.run("dead", "drop", "--all", "--json")
     eventually(lambda: not town.system.staging())
 
 

@@ -76,7 +76,9 @@ class Stage:
         }
 
     def url_key(self) -> str:
-        """One of the few that there may be."""
+        """There may be few: those of earlier operations make room."""
+        for old in self.http.get("/api/v1/url-keys").json()["urlKeys"]:
+            self.http.delete(f"/api/v1/url-keys/{old['id']}")
         self.http.post("/api/v1/url-keys", json={"name": "spare"})
         return str(self.http.get("/api/v1/url-keys").json()["urlKeys"][-1]["id"])
 
@@ -166,6 +168,8 @@ def likely(case: Any, stage: Stage, luck: st.DataObject) -> None:
         case.body = form_of(case.body, with_picture=luck.draw(OFTEN), part=part)
     elif case.media_type == "application/json" and luck.draw(st.booleans()):
         case.body = documented_body(case)
+        if "imageId" in case.body:
+            case.body["imageId"] = stage.image["id"]
         if "imageIds" in case.body:
             case.body["imageIds"] = [stage.known["image_id"]]
 

@@ -81,7 +81,9 @@ def check(answer: httpx2.Response, *, photos: bool) -> None:
 @few
 @given(asks(PHOTO_STARTS))
 def test_no_photo_path_answers_in_the_image_apis_voice(system: World, ask: Ask) -> None:
-    check(ask.of(system), photos=True)
+    answer = ask.of(system)
+    assume(has_photo_path(answer.request.url.path))  # a client folds "/.." before it asks
+    check(answer, photos=True)
 
 
 @few
