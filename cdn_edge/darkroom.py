@@ -35,6 +35,8 @@ FindStored: TypeAlias = Callable[[Entry], Awaitable[list[Stored]]]
 """What derivatives of this variant may start from; NotFound when its image is gone."""
 OpenStored: TypeAlias = Callable[[Stored, Path], AbstractAsyncContextManager[Path]]
 """One of them as a file, in a scratch folder if need be. Raises NotFound."""
+IsStill: TypeAlias = Callable[[Entry], Awaitable[bool]]
+"""Whether this variant is still its image's."""
 Hire: TypeAlias = Callable[[], Awaitable[Studio]]
 """The studio, opened when it is first needed."""
 

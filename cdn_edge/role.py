@@ -16,7 +16,7 @@ from cdn_edge.purges import follow_purges
 from cdn_edge.renders import RenderRates
 from cdn_edge.server import edge_server
 from cdn_edge.serving import serving
-from cdn_edge.stock import stock_finder, stock_opener
+from cdn_edge.stock import stock_checker, stock_finder, stock_opener
 from cdn_edge.supply import Making
 from pipeline.bus_leases import Leases
 from pipeline.services import Services
@@ -58,5 +58,7 @@ async def _making(services: Services, studio: Studio | None) -> AsyncIterator[Ma
             fleet,
             most=settings.edge_renders,
         )
-        yield Making(darkroom, RenderRates(settings.rate_limit_renders).take)
+        yield Making(
+            darkroom, RenderRates(settings.rate_limit_renders).take, stock_checker(database)
+        )
         await fleet.settle(services.drain.left())

@@ -9,16 +9,18 @@ from uuid import uuid4
 
 import msgspec
 
-from cdn_edge.darkroom import FindStored, OpenStored
+from cdn_edge.darkroom import FindStored, IsStill, OpenStored
 from cdn_edge.entry import Entry
 from cdn_edge.sources import Kind, Stored
 from models.accounts import get_bucket
 from models.database import Database
-from models.errors import NotFound
-from models.masters import find_sources
+from models.errors import NotFound, Unavailable
+from models.masters import find_sources, is_of_image
 from models.records import Master, Variant
 from pipeline.storage import MissingObject
 from pipeline.stores import Stores
+
+_CHECK_SECONDS = 2.0
 
 
 def stock_finder(database: Database) -> FindStored:
@@ -37,6 +39,19 @@ def stock_finder(database: Database) -> FindStored:
         return masters + variants if _shows_what_they_do(variant, masters, variants) else []
 
     return find
+
+
+def stock_checker(database: Database) -> IsStill:
+    """Asks whether a variant is still its image's."""
+
+    async def still(variant: Entry) -> bool:
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                return await database.read(is_of_image, variant.image, variant.etag)
+        except TimeoutError as error:
+            raise Unavailable from error
+
+    return still
 
 
 def _shows_what_they_do(variant: Entry, masters: list[Stored], variants: list[Stored]) -> bool:

@@ -13,7 +13,7 @@ from cdn_edge.absences import Absences
 from cdn_edge.answers import UNCONFIRMED, Copy
 from cdn_edge.asked import Asked
 from cdn_edge.cache import Cache
-from cdn_edge.darkroom import Darkroom, Order, derivative_key
+from cdn_edge.darkroom import Darkroom, IsStill, Order, derivative_key
 from cdn_edge.dialect import AUTO
 from cdn_edge.entry import Entry
 from cdn_edge.flights import Flight, Flights
@@ -54,10 +54,11 @@ class Found(NamedTuple):
 
 
 class Making(NamedTuple):
-    """The darkroom, and who is asked whether an account may have another render."""
+    """The darkroom, who lets an account have another render, and who knows what is still there."""
 
     darkroom: Darkroom
     admit: Callable[[str], Awaitable[None]]
+    still: IsStill
 
 
 class Supply:
@@ -180,7 +181,7 @@ class Supply:
             variant=entry,
             recipe=recipe,
             admit=partial(self._making.admit, asked.account),
-            still=partial(self._is_still, asked.address, entry),
+            still=partial(self._making.still, entry),
             key=derivative_key(entry, recipe),
         )
         made = await self._making.darkroom.derivative(order)
@@ -200,12 +201,6 @@ class Supply:
         """The variant itself is the answer."""
         found = await self.obtain(Asked(asked.address))
         return found._replace(copy=Copy(found.copy.entry, found.copy.body))
-
-    async def _is_still(self, address: Address, entry: Entry) -> bool:
-        try:
-            return (await self._source.find(address)).etag == entry.etag
-        except (NotFound, Gone):
-            return False
 
     def _keep(self, asked: Asked, flight: Flight[Found], found: Found) -> Found:
         """Remember a copy, unless it was purged while it was on its way."""

@@ -53,7 +53,7 @@ class World:
         self.policies = Policies(self.look)
         self.policies.trust()
         self.cache: Cache = open_cache(MIB, folder, MIB)
-        making = Making(self.darkroom, self.admit)
+        making = Making(self.darkroom, self.admit, self.still)
         conversion = Conversion(self.policies, making, local=False)
         self.edge: Edge = edge_app(
             self.shelf.find, self.shelf.fetch, self.cache, Limits(), conversion
@@ -65,6 +65,9 @@ class World:
 
     async def admit(self, _: str) -> None:
         return
+
+    async def still(self, _: Entry) -> bool:
+        return True
 
     def put(self, body: bytes) -> None:
         entry = self.shelf.put(KEY, body)

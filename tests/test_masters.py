@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from sqlmodel import Session, select
 
 from cdn_edge.library import finder
 from cdn_edge.sources import Stored, ranked
-from cdn_edge.stock import stock_finder
+from cdn_edge.stock import stock_checker, stock_finder
 from models.burial import bury_image
 from models.outputs import Mezzanine
 from models.recipe import Jpeg, Padding, Recipe, Resize, Webp
@@ -142,6 +143,21 @@ async def test_a_thumbnail_of_what_was_framed_is_made_from_itself(shop: Shop) ->
     for variant in shelf.variants:
         _, *found = await starts(shop, variant)
         assert bool(found) == variant.counted
+
+
+async def test_a_variant_is_its_images_until_that_is_deleted(any_shop: Shop) -> None:
+    shop = any_shop
+    order_id = await order(shop, jpeg(80, 60), [[SCALED]])
+    await ended(shop, order_id)
+    (shelf,) = await shop.database.read(shelves_by, order_id)
+    still = stock_checker(shop.database)
+    for variant in shelf.variants:
+        entry = await finder(shop.database)(shop.bucket.public_id, variant.object_key)
+        assert entry is not None
+        assert await still(entry)
+        assert not await still(msgspec.structs.replace(entry, etag="0" * 64))
+    await shop.database.run(bury_image, shop.account.id, shelf.image.id)
+    assert not await still(entry)
 
 
 async def starts(shop: Shop, variant: Variant) -> list[Stored]:
