@@ -56,6 +56,9 @@ lock: $(BIN)/uv ## Renew the pinned and hashed requirements
 		pyproject.toml -o requirements.lock
 	$(UV) pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 \
 		--group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	printf 'cffi\nhatchling>=1.27\npkgconfig\nsetuptools>=61\n' | $(UV) pip compile -q --upgrade \
+		--generate-hashes --universal --python-version 3.11 -c requirements.lock - \
+		-o requirements-build.lock
 
 clean: ## Remove what the other targets made; data folders stay
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -18,6 +18,8 @@ _CONFIDENTIAL = (
     "access_key",
     "gemini_key",
     "database_url",
+    "nats_url",
+    "nats_proof",
     "rate_limit_store",
 )
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import re
@@ -134,7 +135,7 @@ def _spawn(config: Path) -> subprocess.Popen[bytes]:
             stdout=words,
             stderr=words,
             start_new_session=True,  # Ctrl-C is for us; the server goes when we say so
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 nothing but a system call happens in it
+            preexec_fn=functools.partial(_die_with, os.getpid()),  # noqa: PLW1509 it calls the system alone
         )
 
 
@@ -168,10 +169,13 @@ def _binary() -> str:
     return found
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to stop this process when the thread that started it ends."""
+def _die_with(parent: int) -> None:
+    """Ask the kernel to stop this process when the parent's thread that started it ends.
+
+    In a container the parent may be number 1: only another one means that ours is gone.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1:
+    if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
