@@ -42,13 +42,13 @@ WARM_UP: Final = 40  # requests: statements are prepared after a few, on each co
 SECRET: Final = "a-secret-of-this-benchmark-only-1234"  # noqa: S105  # guards nothing
 FILL: Final = """
 INSERT INTO orders (id, account_id, bucket_id, kind, state, unique_keys, prefix, staging_key,
-                    original, asked, cost_free, cost_paid, attempts, request_id, created_at)
+                    original, asked, cost_free, cost_paid, attempts, begun, request_id, created_at)
 VALUES ('order', '{account}', '{bucket}', 'upload', 'done', false, '', '', '{original}', '[]',
-        0, 0, 0, '', now());
+        0, 0, 0, 0, '', now());
 INSERT INTO image (id, account_id, bucket_id, order_id, position, state, prefix, gallery_count,
-                   name, original, size, created_at, updated_at)
+                   name, original, size, kept_size, created_at, updated_at)
 SELECT md5(n::text)::uuid::text, '{account}', '{bucket}', 'order', 0, 'ready', '',
-       CASE WHEN n % 100 = 0 THEN 0 ELSE 1 END, 'image ' || n, '{original}', 1000,
+       CASE WHEN n % 100 = 0 THEN 0 ELSE 1 END, 'image ' || n, '{original}', 1000, 0,
        now() - n * interval '1 second', now()
 FROM generate_series(1, {images}) AS n;
 INSERT INTO variant (id, image_id, bucket_id, position, id_suffix, object_key, storage_key, format,
