@@ -32,6 +32,7 @@ from gateway.bounds import with_bounds
 from gateway.errors import answer_error
 from gateway.intake import body_limits
 from gateway.passwords import Passwords
+from gateway.proxies import with_clients
 from gateway.rates import open_rates
 from gateway.requests import with_request_id
 from gateway.voices import with_voices
@@ -101,7 +102,8 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
         openapi_config=None,
     )
     replaying = idempotency.with_replays(with_bounds(app, settings), services, running)
-    return _with_patience(with_request_id(with_voices(replaying, settings)), settings)
+    answering = _with_patience(with_request_id(with_voices(replaying, settings)), settings)
+    return with_clients(answering, settings.trusted_proxies)
 
 
 def _with_patience(app: ASGIApp, settings: Settings) -> ASGIApp:

@@ -154,6 +154,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Log-ins that are tried for one user, and from one address."""
     rate_limit_store: Annotated[str, Meta(pattern=r"^((redis|rediss|valkey|valkeys)://.+)?$")] = ""
     """redis://..., when several gateways count together; empty counts in each process alone."""
+    trusted_proxies: str = ""
+    """Networks of proxies in front of the gateway, as 10.0.0.0/8,fd00::/8, whose X-Forwarded-For
+    is believed; empty believes nobody's.
+    """
     drain_seconds: Seconds = 8
     """How long a stopping process finishes what it has in hand."""
     free_credits: Annotated[int, Meta(ge=0)] = 10_000
