@@ -83,7 +83,8 @@ def test_a_kept_original_makes_larger_results_and_goes_with_its_image(
     finally:
         assert system.http.patch(BUCKET, json={"keepOriginals": False}).status_code == 200
     # What was cut to another ratio is not the whole original: that would show other things.
-    assert made(f"{url}?w=700") == (("WEBP", 300, 100) if wide else ("WEBP", 700, 525))
+    assert made(f"{url}?w=700&enlarge=1") == ("WEBP", 700, 233 if wide else 525)
+    assert made(f"{url}?w=700") == ("WEBP", 300, 100 if wide else 225)
     kept = [path for path in objects(system, url) if path.name == "original.jpg"]
     assert [path.read_bytes() for path in kept] == [photo(800, 600)]
     assert system.http.delete(f"/api/v1/images/{image_of(url)}").status_code == 200
