@@ -35,7 +35,8 @@ def stock_finder(database: Database) -> FindStored:
             msgspec.structs.replace(_stored(one, cast("Kind", one.kind), ""), whole=one.whole)
             for one in found.masters
         ]
-        return masters + [_stored(one, "variant", store) for one in found.variants]
+        variants = [_stored(one, "variant", store) for one in found.variants]
+        return masters + variants if _shows_what_they_do(variant, masters, variants) else []
 
     return find
 
@@ -51,6 +52,12 @@ def stock_checker(database: Database) -> IsStill:
             raise Unavailable from error
 
     return still
+
+
+def _shows_what_they_do(variant: Entry, masters: list[Stored], variants: list[Stored]) -> bool:
+    """A thumbnail is none of the variants: it shows the original, whatever its image is cut to."""
+    mine = any(one.key == variant.path for one in variants)
+    return mine or (bool(masters) and all(one.whole for one in masters))
 
 
 def _stored(row: Master | Variant, kind: Kind, store: str) -> Stored:

@@ -136,6 +136,15 @@ async def test_a_kept_original_is_rendered_from_only_where_its_image_is_all_of_i
     assert ranked(wanted, own, found)[0].kind == first
 
 
+async def test_a_thumbnail_of_what_was_framed_is_made_from_itself(shop: Shop) -> None:
+    order_id = await order(shop, jpeg(800, 600), [[FRAMED]])
+    await ended(shop, order_id)
+    (shelf,) = await shop.database.read(shelves_by, order_id)
+    for variant in shelf.variants:
+        _, *found = await starts(shop, variant)
+        assert bool(found) == variant.counted
+
+
 async def test_a_variant_is_its_images_until_that_is_deleted(any_shop: Shop) -> None:
     shop = any_shop
     order_id = await order(shop, jpeg(80, 60), [[SCALED]])
