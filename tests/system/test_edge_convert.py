@@ -40,7 +40,7 @@ def image_of(url: str) -> str:
 def objects(system: World, url: str) -> list[Path]:
     folder = system.data / "objects" / "variants"
     # By os.walk: a folder may go while it is looked through.
-    places = [place for place in folder.glob(f"*/{image_of(url)}")]
+    places = folder.glob(f"*/{image_of(url)}")
     return [
         Path(at) / name for place in places for at, _, names in os.walk(place) for name in names
     ]
