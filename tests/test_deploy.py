@@ -150,6 +150,7 @@ def test_no_secret_has_a_default_and_compose_names_the_one_that_is_missing() -> 
     assert set(secrets.values()) == {""}
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_env_example_says_how_to_fill_it_and_that_works(tmp_path: Path) -> None:
     example = DEPLOY / ".env.example"
     said = next(line for line in example.read_text().splitlines() if "sed" in line)
@@ -172,8 +173,14 @@ def test_every_service_is_bounded_watched_and_cannot_write_where_it_should_not(n
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["cap_drop"] == ["ALL"]
     assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
-    assert service["restart"] in {"unless-stopped", "on-failure:5"}
+    assert service["restart"] in {"unless-stopped", "on-failure"}
     assert "healthcheck" in service or name == "gateway"  # which has the image's
+
+
+def test_every_health_check_in_python_can_be_read() -> None:
+    (image,) = re.findall(r"^ +CMD (\[.*)$", (TOP / "Dockerfile").read_text(), re.MULTILINE)
+    compile(json.loads(image)[-1], "Dockerfile", "exec")
+    compile(compose()["services"]["edge"]["healthcheck"]["test"][-1], "compose.yaml", "exec")
 
 
 def test_what_compose_mounts_is_here() -> None:
@@ -191,7 +198,8 @@ def test_who_is_stopped_has_time_to_finish() -> None:
     for _, pod in pods():
         last = pod["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {})
         grace = pod.get("terminationGracePeriodSeconds", 30)
-        assert grace > drain + last.get("seconds", 0) or pod["restartPolicy"] == "OnFailure"
+        if pod.get("restartPolicy") != "OnFailure":
+            assert grace > drain + last.get("seconds", 0)
 
 
 def test_the_servers_are_those_that_the_tests_run_on() -> None:
