@@ -17,6 +17,7 @@ from statistics import median, quantiles
 from typing import Any, Final, NamedTuple
 
 import httpx2
+import msgspec
 import psycopg
 from measured import Measured, table
 from sqlalchemy import event
@@ -31,8 +32,12 @@ from models.accounts import (
     primary_bucket,
 )
 from models.burial import bury_image
+from models.cards import card_of
+from models.columns import now
 from models.database import Database, open_postgres
+from models.events import Original
 from models.library import find_image, list_images
+from models.made import Made
 from models.schema import migrate
 from tests.servers import free_ports, nats_server, postgres_server
 from tests.system.test_roles import Fleet
@@ -46,9 +51,10 @@ INSERT INTO orders (id, account_id, bucket_id, kind, state, unique_keys, prefix,
 VALUES ('order', '{account}', '{bucket}', 'upload', 'done', false, '', '', '{original}', '[]',
         0, 0, 0, 0, '', now());
 INSERT INTO image (id, account_id, bucket_id, order_id, position, state, prefix, gallery_count,
-                   name, original, size, kept_size, created_at, updated_at)
+                   name, original, card, size, kept_size, created_at, updated_at)
 SELECT md5(n::text)::uuid::text, '{account}', '{bucket}', 'order', 0, 'ready', '',
-       CASE WHEN n % 100 = 0 THEN 0 ELSE 1 END, 'image ' || n, '{original}', 1000, 0,
+       CASE WHEN n % 100 = 0 THEN 0 ELSE 1 END, 'image ' || n, '{original}',
+       replace('{card}', 'IMAGE', md5(n::text)::uuid::text), 1000, 0,
        now() - n * interval '1 second', now()
 FROM generate_series(1, {images}) AS n;
 INSERT INTO variant (id, image_id, bucket_id, position, id_suffix, object_key, storage_key, format,
@@ -65,6 +71,29 @@ ANALYZE;
 ORIGINAL: Final = json.dumps(
     {"name": "a.jpg", "size": 5000, "sha256": "0" * 64, "format": "jpeg", "extension": "jpg"}
 )
+SIDES: Final = {"thumb_small": 120, "thumb_big": 320, "100x100": 100}
+
+
+def card() -> str:
+    """What the API says of the files of an image whose id is IMAGE."""
+    files = [
+        Made(
+            id_suffix=suffix,
+            object_key=f"IMAGE-{suffix}.webp",
+            storage_key="",
+            format="webp",
+            content_type="image/webp",
+            extension="webp",
+            width=side,
+            height=side,
+            size=1000,
+            sha256="",
+            counted=not suffix.startswith("thumb"),
+        )
+        for suffix, side in SIDES.items()
+    ]
+    original = msgspec.json.decode(ORIGINAL, type=Original)
+    return msgspec.json.encode(card_of(original, now(), files, now())).decode()
 
 
 class World(NamedTuple):
@@ -154,7 +183,8 @@ def _opened(database: Database) -> tuple[str, str, str]:
 
 
 def _fill(url: str, account: str, bucket: str, images: int) -> None:
-    names = {"account": account, "bucket": bucket, "images": images, "original": ORIGINAL}
+    names = {"account": account, "bucket": bucket, "images": images}
+    names |= {"original": ORIGINAL, "card": card()}
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in FILL.format(**names).split(";\n"):
             if statement.strip():

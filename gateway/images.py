@@ -21,7 +21,7 @@ from models.accounts import Caller, find_bucket
 from models.burial import bury_image
 from models.errors import Conflict, InvalidFields, Problem
 from models.failpoint import failpoint
-from models.library import change_image, find_image, list_images
+from models.library import change_image, find_image, list_images, show_image
 from models.orders import Draft, refuse_hopeless
 from models.records import Account, Bucket, Image, new_id
 from pipeline.services import Services
@@ -72,7 +72,7 @@ async def show_all(
 @get("/images/{image_id:str}", opt={"needs": "images-read"})
 async def show(image_id: str, services: Services, caller: Caller) -> Json:
     """One image."""
-    shelf = await services.database.read(find_image, caller.account_id, image_id)
+    shelf = await services.database.read(show_image, caller.account_id, image_id)
     return image_answer(shelf, services.settings.public_edge)
 
 

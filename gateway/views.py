@@ -3,44 +3,41 @@
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from models.cards import Card, ratio_of
 from models.galleries import Placed
 from models.generation import Generated
-from models.library import Shelf
-from models.records import Account, ApiKey, Bucket, Order, Variant
+from models.library import Shelf, Shown
+from models.records import Account, ApiKey, Bucket, Order
 
 Json = dict[str, Any]
 
-# The guide names an original by its extension, everything else by its format.
-_ORIGINAL_TYPES = {"jpeg": "jpg"}
 
-
-def image_answer(shelf: Shelf, edge: str) -> Json:
+def image_answer(shelf: Shown | Shelf, edge: str) -> Json:
     """The body of one image: `data` and `simpleData` as objects."""
     return {"data": image_view(shelf, edge), "simpleData": simple_view(shelf, edge)}
 
 
-def images_answer(shelves: Sequence[Shelf], edge: str) -> Json:
+def images_answer(shelves: Sequence[Shown] | Sequence[Shelf], edge: str) -> Json:
     """The body of several images. `images` repeats `data`: the guide's own jq lines read it."""
     data = [image_view(shelf, edge) for shelf in shelves]
     simple = [simple_view(shelf, edge) for shelf in shelves]
     return {"data": data, "images": data, "simpleData": simple}
 
 
-def image_view(shelf: Shelf, edge: str) -> Json:
+def image_view(shelf: Shown | Shelf, edge: str) -> Json:
     """One image with all its variants."""
-    image = shelf.image
+    image, card = shelf.image, card_on(shelf)
     return {
         "id": image.id,
         "urlBase": url_base(shelf, edge),
         "bucketKey": shelf.bucket.key,
         "originalName": image.name,
         "description": image.description,
-        "metadata": _metadata(shelf),
+        "metadata": card.metadata,
         "size": image.size,
         "createdAt": iso(image.created_at),
         "updatedAt": iso(image.updated_at),
@@ -50,9 +47,9 @@ def image_view(shelf: Shelf, edge: str) -> Json:
     }
 
 
-def simple_view(shelf: Shelf, edge: str) -> Json:
+def simple_view(shelf: Shown | Shelf, edge: str) -> Json:
     """One image as its variants' URLs by format."""
-    asked = [variant for variant in shelf.variants if variant.counted]
+    asked = card_on(shelf).asked
     base = url_base(shelf, edge)
     return {
         "id": shelf.image.id,
@@ -61,7 +58,7 @@ def simple_view(shelf: Shelf, edge: str) -> Json:
         "info": {
             "width": asked[0].width,
             "height": asked[0].height,
-            "ratio": _ratio(asked[0].width, asked[0].height),
+            "ratio": ratio_of(asked[0].width, asked[0].height),
         },
     }
 
@@ -120,37 +117,39 @@ def ungrouped_view(bucket: Bucket) -> Json:
     }
 
 
-def member_view(gallery_id: str, shelf: Shelf, edge: str) -> Json:
+def member_view(gallery_id: str, shelf: Shown | Shelf, edge: str) -> Json:
     """One image as a member of a gallery."""
     image = image_view(shelf, edge)
     return {"galleryId": gallery_id, "imageId": shelf.image.id, "image": image}
 
 
-def public_gallery_view(placed: Placed, shelves: Sequence[Shelf], edge: str) -> Json:
+def public_gallery_view(
+    placed: Placed, shelves: Sequence[Shown] | Sequence[Shelf], edge: str
+) -> Json:
     """A gallery as strangers see it: nothing of the account, nothing of how it was made."""
     images = [public_image_view(shelf, edge) for shelf in shelves]
     return {"id": placed.gallery.id, "name": placed.gallery.name, "images": images}
 
 
-def public_image_view(shelf: Shelf, edge: str) -> Json:
+def public_image_view(shelf: Shown | Shelf, edge: str) -> Json:
     """An image as strangers see it. Its size is that of its first variant asked for."""
-    base = url_base(shelf, edge)
-    asked = next(variant for variant in shelf.variants if variant.counted)
+    base, card = url_base(shelf, edge), card_on(shelf)
     return {
         "id": shelf.image.id,
         "originalName": shelf.image.name,
         "description": shelf.image.description,
-        "width": asked.width,
-        "height": asked.height,
+        "width": card.asked[0].width,
+        "height": card.asked[0].height,
         "variants": [
             {
-                "url": f"{base}/{variant.object_key}",
-                "contentType": variant.content_type,
-                "width": variant.width,
-                "height": variant.height,
-                "size": variant.size,
+                "url": f"{base}/{file.object_key}",
+                "contentType": file.content_type,
+                "width": file.image_info.width,
+                "height": file.image_info.height,
+                "size": file.size,
             }
-            for variant in shelf.variants
+            for file in card.metadata
+            if file.object_key
         ],
     }
 
@@ -194,7 +193,14 @@ def order_view(order: Order, api: str) -> Json:
     return view
 
 
-def url_base(shelf: Shelf, edge: str) -> str:
+def card_on(shelf: Shown | Shelf) -> Card:
+    """The card of an image that is ready: only such are shown."""
+    if shelf.image.card is None:
+        raise ValueError("an image that is not ready")
+    return shelf.image.card
+
+
+def url_base(shelf: Shown | Shelf, edge: str) -> str:
     """What stands before an object key in its URL."""
     if shelf.image.photo_id:
         return edge
@@ -207,61 +213,3 @@ def iso(moment: datetime) -> str:
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
-
-
-def _metadata(shelf: Shelf) -> list[Json]:
-    whole = shelf.image.original.size
-    thumbs = [_variant_view(one, whole) for one in shelf.variants if _is_thumb(one)]
-    asked = [_variant_view(one, whole) for one in shelf.variants if not _is_thumb(one)]
-    return [*thumbs, *asked, _original_view(shelf)]
-
-
-def _is_thumb(variant: Variant) -> bool:
-    return variant.id_suffix.startswith("thumb_")
-
-
-def _variant_view(variant: Variant, original_size: int) -> Json:
-    return {
-        "size": variant.size,
-        "idSuffix": variant.id_suffix,
-        "imageInfo": _info(variant.format, variant.width, variant.height),
-        "objectKey": variant.object_key,
-        "contentType": variant.content_type,
-        "lastModified": _milliseconds(variant.created_at),
-        "fileExtension": variant.extension,
-        "optimizationPercent": _optimization(variant.size, original_size),
-    }
-
-
-def _original_view(shelf: Shelf) -> Json:
-    original = shelf.image.original
-    kind = _ORIGINAL_TYPES.get(original.format, original.format)
-    return {
-        "size": original.size,
-        "idSuffix": "original",
-        "imageInfo": _info(kind, original.width, original.height),
-        "objectKey": None,
-        "contentType": original.content_type,
-        "lastModified": _milliseconds(shelf.image.created_at),
-        "fileExtension": original.extension,
-        "optimizationPercent": 0,
-    }
-
-
-def _info(kind: str, width: int, height: int) -> Json:
-    return {"type": kind, "ratio": _ratio(width, height), "width": width, "height": height}
-
-
-@lru_cache(4096)
-def _ratio(width: int, height: int) -> float:
-    """Two decimals exactly are slow to find, and sizes repeat."""
-    return round(width / height, 2) if height else 0
-
-
-def _optimization(size: int, original_size: int) -> int:
-    saved = 100 * (1 - size / original_size) if original_size else 0
-    return min(100, max(0, round(saved)))
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

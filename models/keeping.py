@@ -6,10 +6,12 @@ from typing import Literal
 import msgspec
 from sqlmodel import Session, col, delete, insert, select, update
 
+from models.cards import card_of
 from models.columns import now
 from models.events import Change, ObjectsDropped, Purged, drop_subject, purge_subject
 from models.failpoint import failpoint
 from models.galleries import put_in_galleries
+from models.made import Made
 from models.outgoing import announce
 from models.places import derived_folder
 from models.records import (
@@ -23,22 +25,6 @@ from models.records import (
     new_id,
 )
 from models.wire import Wire
-
-
-class Made(Wire, frozen=True):
-    """One variant whose object is stored. Sizes in bytes and pixels."""
-
-    id_suffix: str
-    object_key: str
-    storage_key: str
-    format: str
-    content_type: str
-    extension: str
-    width: int
-    height: int
-    size: int
-    sha256: str
-    counted: bool = True
 
 
 class Mastered(Wire, frozen=True):
@@ -137,6 +123,7 @@ def _fill(session: Session, order: Order, image: Image, made: Sequence[Made]) ->
     ]
     session.execute(insert(Variant), rows)
     image.original = order.original
+    image.card = card_of(order.original, image.created_at, made, moment)
     image.size = sum(variant.size for variant in _counted(made))
     image.state = "ready"
     image.updated_at = moment

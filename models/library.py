@@ -23,16 +23,37 @@ class Shelf(NamedTuple):
     galleries: list[str]
 
 
+class Shown(NamedTuple):
+    """An image with what the API says of it: its card stands for its variants."""
+
+    image: Image
+    bucket: Bucket
+    galleries: list[str]
+
+
 class Page(NamedTuple):
     """A page of a list, and how many there are in all."""
 
-    shelves: list[Shelf]
+    shelves: list[Shown]
     total: int
 
 
 def find_image(session: Session, account_id: str, image_id: str) -> Shelf:
     """One image that is ready, or NotFound: also for one of somebody else."""
     return put_on_shelves(session, [_ready_image(session, account_id, image_id)])[0]
+
+
+def show_image(session: Session, account_id: str, image_id: str) -> Shown:
+    """The same, for who only says what it is."""
+    image = _ready_image(session, account_id, image_id)
+    return _shown(session, session.get_one(Bucket, image.bucket_id), [image])[0]
+
+
+def _shown(session: Session, bucket: Bucket, images: Sequence[Image]) -> list[Shown]:
+    """Images of one bucket; only those that are in a gallery are asked for theirs."""
+    grouped = [image.id for image in images if image.gallery_count]
+    belongs = galleries_of(session, grouped) if grouped else {}
+    return [Shown(image, bucket, belongs.get(image.id, [])) for image in images]
 
 
 def _ready_image(session: Session, account_id: str, image_id: str) -> Image:
@@ -66,7 +87,7 @@ def list_images(
         Image.state == "ready",
     )
     ids = select(Image.id).where(*ready).order_by(*order).offset((page - 1) * limit).limit(limit)
-    return Page(put_on_shelves(session, _images_of(session, ids, order)), bucket.image_count)
+    return Page(_shown(session, bucket, _images_of(session, ids, order)), bucket.image_count)
 
 
 def _images_of(
@@ -79,7 +100,7 @@ def _images_of(
     return _rows(session, found)
 
 
-def list_ungrouped(session: Session, bucket: Bucket, page: int, limit: int) -> list[Shelf]:
+def list_ungrouped(session: Session, bucket: Bucket, page: int, limit: int) -> list[Shown]:
     """One page of a bucket's images that are in no gallery, newest first. Pages count from 1."""
     order: list[ColumnElement[Any]] = [col(Image.created_at).desc(), col(Image.id).desc()]
     ids = (
@@ -91,7 +112,7 @@ def list_ungrouped(session: Session, bucket: Bucket, page: int, limit: int) -> l
         .offset((page - 1) * limit)
         .limit(limit)
     )
-    return put_on_shelves(session, _images_of(session, ids, order))
+    return _shown(session, bucket, _images_of(session, ids, order))
 
 
 def shelves_in_order(session: Session, image_ids: Sequence[str]) -> list[Shelf]:

@@ -22,7 +22,8 @@ from models.events import (
 from models.failpoint import failpoint
 from models.galleries import check_galleries
 from models.generation import Generated, Generation
-from models.keeping import Made, Mastered, Results, keep_new, replace_variants
+from models.keeping import Mastered, Results, keep_new, replace_variants
+from models.made import Made
 from models.outgoing import announce
 from models.photos import give_photo, take_photo_back
 from models.recipe import Recipe

@@ -15,6 +15,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from models.cards import Card
 from models.columns import Json, UtcTime, now
 from models.events import Change, Failure, Original
 from models.generation import Generated, Generation
@@ -293,6 +294,7 @@ class Image(Record, table=True):
     name: str
     description: str | None = None
     original: Original = Field(sa_type=Json(Original))
+    card: Card | None = Field(default=None, sa_type=Json(Card))
     size: int = Field(default=0, sa_type=BigInteger)
     kept_size: int = Field(default=0, sa_type=BigInteger)
     created_at: datetime = Field(default_factory=now, sa_type=UtcTime)

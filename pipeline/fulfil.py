@@ -12,7 +12,7 @@ from models.database import Database
 from models.errors import BucketFailed, NotFound
 from models.events import Original
 from models.failpoint import failpoint
-from models.keeping import Made
+from models.made import Made
 from models.orders import finish_order
 from models.photos import photo_key
 from models.places import order_folder

@@ -1,7 +1,8 @@
 """Plain values for tests that are about something else: an original, a draft, what was made."""
 
 from models.events import Change, Original
-from models.orders import Draft, Made
+from models.made import Made
+from models.orders import Draft
 from models.recipe import Jpeg, Recipe, Resize, Webp
 from models.records import new_id
 

@@ -42,8 +42,8 @@ from models.errors import (
 from models.events import Failure, ObjectsDropped, purge_subject
 from models.forgotten import waiting_buckets
 from models.galleries import Gallery
-from models.keeping import Made
 from models.library import find_image, list_images
+from models.made import Made
 from models.orders import (
     accept_order,
     fail_order,

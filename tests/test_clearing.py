@@ -15,8 +15,8 @@ from models.columns import now
 from models.database import Database
 from models.errors import BucketFailed
 from models.events import ObjectsDropped
-from models.keeping import Made
 from models.library import list_images
+from models.made import Made
 from models.orders import accept_order, finish_order
 from models.records import Account, Bucket, Image, Variant, new_id
 from models.vault import seal

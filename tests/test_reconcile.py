@@ -24,8 +24,8 @@ from models.columns import now
 from models.database import Database, open_sqlite
 from models.errors import Unavailable
 from models.events import DROPS, ORDERS, Failure, ObjectsDropped, dead_subject, drop_subject
-from models.keeping import Made
 from models.ledger import reserve
+from models.made import Made
 from models.orders import accept_order, finish_order
 from models.outgoing import announce
 from models.places import derived_folder, order_folder

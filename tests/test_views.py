@@ -1,12 +1,14 @@
 """Views: rows become the JSON of the guide, number by number."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.views import image_answer, images_answer, iso, order_view, statistics_view
+from models.cards import card_of
 from models.events import Failure
 from models.library import Shelf
 from models.records import Account, Bucket, Image, Order, Variant
@@ -42,11 +44,17 @@ def shelf(size: int = 500) -> Shelf:
         )
         for n, one in enumerate(results)
     ]
+    image.card = card_of(SEEN, MOMENT, results, MOMENT)
     return Shelf(image, bucket, variants, [])
 
 
+def shown(view: Any) -> Any:
+    """As it is read from JSON."""
+    return msgspec.json.decode(msgspec.json.encode(view))
+
+
 def test_an_image_is_shown_as_the_guide_shows_it() -> None:
-    data = image_answer(shelf(), EDGE)["data"]
+    data = shown(image_answer(shelf(), EDGE))["data"]
     metadata = data.pop("metadata")
     assert data == {
         "id": "image",
@@ -64,7 +72,7 @@ def test_an_image_is_shown_as_the_guide_shows_it() -> None:
 
 
 def test_a_variant_is_shown_with_its_size_its_key_and_what_it_saves() -> None:
-    variant = image_answer(shelf(), EDGE)["data"]["metadata"][1]
+    variant = shown(image_answer(shelf(), EDGE))["data"]["metadata"][1]
     assert variant == {
         "size": 500,
         "idSuffix": "100x100",
@@ -78,7 +86,7 @@ def test_a_variant_is_shown_with_its_size_its_key_and_what_it_saves() -> None:
 
 
 def test_the_original_is_shown_last_without_a_key() -> None:
-    original = image_answer(shelf(), EDGE)["data"]["metadata"][-1]
+    original = shown(image_answer(shelf(), EDGE))["data"]["metadata"][-1]
     assert original["objectKey"] is None
     assert original["imageInfo"] == {"type": "jpg", "ratio": 1.33, "width": 800, "height": 600}
     assert (original["contentType"], original["fileExtension"]) == ("image/jpeg", "jpg")
@@ -101,7 +109,7 @@ def test_several_images_are_said_twice_for_the_guides_own_examples() -> None:
 
 @given(st.integers(0, 10**12))
 def test_what_is_saved_is_a_percentage_whatever_the_sizes_are(size: int) -> None:
-    metadata = image_answer(shelf(size), EDGE)["data"]["metadata"]
+    metadata = shown(image_answer(shelf(size), EDGE))["data"]["metadata"]
     assert all(0 <= one["optimizationPercent"] <= 100 for one in metadata)
 
 
@@ -120,8 +128,9 @@ def test_times_are_utc_with_milliseconds_whatever_their_zone_was(
 
 
 def test_everything_shown_can_be_written_as_json() -> None:
-    answer = images_answer([shelf()], EDGE)
-    assert msgspec.json.decode(msgspec.json.encode(answer)) == answer
+    answer = shown(images_answer([shelf()], EDGE))
+    assert answer["images"] == answer["data"]
+    assert [file["idSuffix"] for file in answer["data"][0]["metadata"]][-1] == "original"
 
 
 def test_statistics_add_free_and_paid_credits() -> None:

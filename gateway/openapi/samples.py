@@ -1,6 +1,9 @@
 """What the examples show: made-up rows, printed by the views that print the real ones."""
 
 from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
 
 from cdn_edge.signing import signed
 from gateway import views
@@ -11,10 +14,12 @@ from gateway.photo_views import login_view
 from gateway.presets import preset_view
 from gateway.urls import signed_view, url_key_view
 from models.accounts import DEFAULT_BUCKET
+from models.cards import card_of
 from models.events import Failure, Original
 from models.galleries import Placed
 from models.generation import Generated, ModalityTokens, Usage
-from models.library import Shelf
+from models.library import Shown
+from models.made import Made
 from models.photos import Shot
 from models.records import (
     Account,
@@ -29,6 +34,8 @@ from models.records import (
     User,
     Variant,
 )
+
+T = TypeVar("T")
 
 API = "https://api.example.com"
 EDGE = "https://images.example.com"
@@ -93,20 +100,20 @@ def custom_bucket() -> Bucket:
     )
 
 
-def shelf(image_id: str = IMAGE_ID, width: int = 1200, name: str = "harbour.jpg") -> Shelf:
+def shelf(image_id: str = IMAGE_ID, width: int = 1200, name: str = "harbour.jpg") -> Shown:
     """An image in two formats, with its thumbnails, in a gallery."""
     height = width * 9 // 16
     suffix = f"{width}x{height}"
-    variants = [
-        _variant(image_id, "thumb_small", "webp", (120, 68), 2_210),
-        _variant(image_id, "thumb_big", "webp", (320, 180), 8_934),
-        _variant(image_id, suffix, "webp", (width, height), 118_204),
-        _variant(image_id, suffix, "avif", (width, height), 84_377),
+    files = [
+        _made(image_id, "thumb_small", "webp", (120, 68), 2_210),
+        _made(image_id, "thumb_big", "webp", (320, 180), 8_934),
+        _made(image_id, suffix, "webp", (width, height), 118_204),
+        _made(image_id, suffix, "avif", (width, height), 84_377),
     ]
-    return Shelf(_image(image_id, name, variants), bucket(), variants, [GALLERY_ID])
+    return Shown(_image(image_id, name, files), bucket(), [GALLERY_ID])
 
 
-def _image(image_id: str, name: str, variants: list[Variant]) -> Image:
+def _image(image_id: str, name: str, files: list[Made]) -> Image:
     return Image(
         id=image_id,
         account_id=ACCOUNT_ID,
@@ -115,17 +122,15 @@ def _image(image_id: str, name: str, variants: list[Variant]) -> Image:
         name=name,
         description="The harbour at dusk",
         original=original(),
-        size=sum(variant.size for variant in variants if variant.counted),
+        card=card_of(original(), _MADE, files, _DONE),
+        size=sum(file.size for file in files if file.counted),
         created_at=_MADE,
         updated_at=_DONE,
     )
 
 
-def _variant(image_id: str, suffix: str, kind: str, sides: tuple[int, int], size: int) -> Variant:
-    return Variant(
-        image_id=image_id,
-        bucket_id=BUCKET_ID,
-        position=0,
+def _made(image_id: str, suffix: str, kind: str, sides: tuple[int, int], size: int) -> Made:
+    return Made(
         id_suffix=suffix,
         object_key=f"{image_id}-{suffix}.{kind}",
         storage_key="",
@@ -137,8 +142,12 @@ def _variant(image_id: str, suffix: str, kind: str, sides: tuple[int, int], size
         size=size,
         sha256="",
         counted=not suffix.startswith("thumb_"),
-        created_at=_DONE,
     )
+
+
+def _variant(image_id: str, made: Made) -> Variant:
+    fields = msgspec.structs.asdict(made)
+    return Variant(image_id=image_id, bucket_id=BUCKET_ID, position=0, created_at=_DONE, **fields)
 
 
 def statistics(used: int, at: Bucket | None = None) -> Json:
@@ -153,16 +162,22 @@ def statistics(used: int, at: Bucket | None = None) -> Json:
     return {"accountStatistics": views.statistics_view(account, at or bucket(), used)}
 
 
+def _plain(view: T) -> T:
+    """As it is read from JSON."""
+    plain: T = msgspec.json.decode(msgspec.json.encode(view))
+    return plain
+
+
 def image_answer() -> Json:
     """What a get answers."""
-    return views.image_answer(shelf(), EDGE)
+    return _plain(views.image_answer(shelf(), EDGE))
 
 
 def images_answer() -> Json:
     """Two sizes of one upload."""
     names = ("harbour.jpg 1:[1200x675]", "harbour.jpg 2:[720x405]")
     shelves = [shelf(IMAGE_ID, 1200, names[0]), shelf(SECOND_ID, 720, names[1])]
-    return views.images_answer(shelves, EDGE)
+    return _plain(views.images_answer(shelves, EDGE))
 
 
 def generated() -> Json:
@@ -215,14 +230,14 @@ def gallery() -> Json:
 
 def full_gallery() -> Json:
     """A gallery with its images."""
-    members = [views.member_view(GALLERY_ID, shelf(), EDGE)]
+    members = _plain([views.member_view(GALLERY_ID, shelf(), EDGE)])
     return {"gallery": gallery() | {"images": members}}
 
 
 def ungrouped() -> Json:
     """The images in no gallery."""
     lonely = shelf()._replace(galleries=[])
-    members = [views.member_view("ungrouped", lonely, EDGE)]
+    members = _plain([views.member_view("ungrouped", lonely, EDGE)])
     return {"gallery": views.ungrouped_view(bucket()) | {"images": members}}
 
 
@@ -255,9 +270,10 @@ def order(state: str) -> Json:
 def shot(*, ready: bool = True) -> Shot:
     """A photo, with its file when it is ready."""
     photo = Photo(id=PHOTO_ID, account_id=ACCOUNT_ID, created_at=_MADE)
-    made = _variant(IMAGE_ID, "4000x2250", "jpg", (4000, 2250), 2_838_770)
-    made.object_key = f"{PHOTO_ID}.jpg"
-    return Shot(photo, _image(IMAGE_ID, "harbour.jpg", [made]), made if ready else None)
+    made = _made(IMAGE_ID, "4000x2250", "jpg", (4000, 2250), 2_838_770)
+    made = msgspec.structs.replace(made, object_key=f"{PHOTO_ID}.jpg")
+    image = _image(IMAGE_ID, "harbour.jpg", [made])
+    return Shot(photo, image, _variant(IMAGE_ID, made) if ready else None)
 
 
 def login() -> Json:

@@ -12,7 +12,7 @@ from sqlmodel import Session, delete, select, update
 from models import ledger
 from models.accounts import primary_bucket
 from models.columns import now
-from models.keeping import Made
+from models.made import Made
 from models.orders import accept_order, finish_order, images_of
 from models.records import Account, LedgerEntry, Order, Outbox, new_id
 from models.replays import Use, claim

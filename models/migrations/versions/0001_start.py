@@ -312,6 +312,7 @@ def upgrade() -> None:  # noqa: PLR0915 as many statements as there are tables a
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("description", sa.String(), nullable=True),
         sa.Column("original", sa.Text(), nullable=False),
+        sa.Column("card", sa.Text(), nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("kept_size", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
