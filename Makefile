@@ -17,8 +17,8 @@ setup: $(VENV)/.setup ## Make .venv with all that Calotype needs to run
 run: setup ## Start everything, and show one picture's way through it
 	$(BIN)/calotype up --demo
 
-test: $(VENV)/.setup-dev ## Run the tests, two files at a time
-	$(BIN)/pytest -n 2 --dist loadfile
+test: $(VENV)/.setup-dev ## Run the tests, three files at a time
+	$(BIN)/pytest -n 3 --dist loadfile
 
 check: $(VENV)/.setup-dev ## Lint, format, types, layers
 	$(BIN)/ruff check .
