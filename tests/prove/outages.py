@@ -104,6 +104,8 @@ async def _case(system: Behind, what: str, how: str, seconds: int, limit: float)
     again = await asyncio.gather(*(_done(system, one, healed + 2 * limit) for one in late))
     problems += ["one that was refused is refused still"] * again.count(None)
     took = max((end - healed for end in ends if end is not None), default=0.0)
+    if took > limit:
+        problems.append(f"{what} {how}: done {took:.1f} s after the return")
     return Case(len(accepted), len(sent) - len(accepted), lost, took, tuple(problems))
 
 
