@@ -39,11 +39,6 @@ def signed(path: str, query: str, key_id: str, secret: str) -> str:
     return f"{named}{_MARK}{_hmac(path, named, secret)}"
 
 
-def is_signed(query: str) -> bool:
-    """Whether this query claims to be signed."""
-    return _MARK in query
-
-
 def check(path: str, query: str, keys: Mapping[str, str], now: float) -> Signature:
     """What a signed query says of itself, if it is true; path as decoded, query as it came.
 

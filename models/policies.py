@@ -99,14 +99,6 @@ def find_url_key(session: Session, account_id: str, key_id: str) -> UrlKey:
     return key
 
 
-def newest_url_key(session: Session, account_id: str) -> UrlKey:
-    """The key to sign with, or NotFound."""
-    keys = list_url_keys(session, account_id)
-    if not keys:
-        raise NotFound("There is no URL key yet: make one with POST /api/v1/url-keys.")
-    return keys[-1]
-
-
 def announce_policy(session: Session, account_id: str) -> None:
     """Have every edge look again who may convert this account's images."""
     announce(session, purge_subject(account_id), PolicyChanged(account=account_id))

@@ -6,10 +6,10 @@ a time: no statement runs for long.
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import SQLColumnExpression, func
+from sqlalchemy import SQLColumnExpression, Update, func
 from sqlmodel import Session, col, select, update
 
-from models.records import Account, Bucket, Image, LedgerEntry, Master, Variant
+from models.records import BLINDLY, Account, Bucket, Image, LedgerEntry, Master, Variant
 
 PAGE = 200
 
@@ -57,7 +57,7 @@ def correct_storage(session: Session, found: Difference) -> bool:
     """Write the truth, unless somebody counted meanwhile."""
     account = (col(Account.id) == found.id, col(Account.storage_used) == found.says)
     fits = update(Account).where(*account, _stored() == found.truth)
-    return bool(session.exec(fits.values(storage_used=found.truth), **_PLAIN).rowcount)
+    return _wrote(session, fits.values(storage_used=found.truth))
 
 
 def _stored() -> Any:  # noqa: ANN401 the sum of two subqueries; its type has no short name
@@ -84,7 +84,7 @@ def correct_count(session: Session, found: Difference) -> bool:
     """Write the truth, unless somebody counted meanwhile."""
     bucket = (col(Bucket.id) == found.id, col(Bucket.image_count) == found.says)
     fits = update(Bucket).where(*bucket, _images() == found.truth)
-    return bool(session.exec(fits.values(image_count=found.truth), **_PLAIN).rowcount)
+    return _wrote(session, fits.values(image_count=found.truth))
 
 
 def _images() -> Any:  # noqa: ANN401 as above
@@ -104,7 +104,7 @@ def unequal_sizes(session: Session, after: str) -> Page:
 def correct_size(session: Session, found: Difference) -> bool:
     """Write the truth, unless somebody changed the image meanwhile."""
     fits = _image(found, col(Image.size), _counted())
-    return bool(session.exec(fits.values(size=found.truth), **_PLAIN).rowcount)
+    return _wrote(session, fits.values(size=found.truth))
 
 
 def unequal_kept(session: Session, after: str) -> Page:
@@ -115,7 +115,7 @@ def unequal_kept(session: Session, after: str) -> Page:
 def correct_kept(session: Session, found: Difference) -> bool:
     """Write the truth, unless somebody changed the image meanwhile."""
     fits = _image(found, col(Image.kept_size), _kept())
-    return bool(session.exec(fits.values(kept_size=found.truth), **_PLAIN).rowcount)
+    return _wrote(session, fits.values(kept_size=found.truth))
 
 
 def _unequal_images(
@@ -146,7 +146,8 @@ def _kept() -> Any:  # noqa: ANN401 as above
     return sizes.where(*mine).correlate(Image).scalar_subquery()
 
 
-_PLAIN: dict[str, Any] = {"execution_options": {"synchronize_session": False}}
+def _wrote(session: Session, correction: Update) -> bool:
+    return bool(session.exec(correction, execution_options=BLINDLY).rowcount)
 
 
 def _ids(session: Session, key: SQLColumnExpression[str], after: str) -> list[str]:
