@@ -27,7 +27,7 @@ from models.galleries import (
     make_gallery,
     members_after,
 )
-from models.library import list_ungrouped, shelves_in_order
+from models.library import list_ungrouped, shown_in_order
 from models.wire import Wire
 from pipeline.services import Services
 
@@ -182,7 +182,7 @@ def _some(
 ) -> tuple[Member | None, bytes]:
     """The next images of a gallery as JSON without brackets, and the last of them if more come."""
     members = members_after(session, gallery_id, last, _CHUNK)
-    shelves = shelves_in_order(session, [member.image_id for member in members])
+    shelves = shown_in_order(session, [member.image_id for member in members])
     views = [member_view(gallery_id, shelf, edge) for shelf in shelves]
     text = msgspec.json.encode(views)[1:-1]
     return members[-1] if len(members) == _CHUNK else None, text

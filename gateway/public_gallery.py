@@ -15,7 +15,7 @@ from gateway.gallery_page import Page, gallery_page, missing_page
 from gateway.views import public_gallery_view
 from models.errors import NotFound
 from models.galleries import find_public_gallery, members_on_page
-from models.library import shelves_in_order
+from models.library import shown_in_order
 from models.settings import Settings
 from pipeline.services import Services
 
@@ -69,7 +69,7 @@ def _seen(session: Session, gallery_id: str, page: str, settings: Settings) -> S
     members = members_on_page(session, gallery_id, number, IMAGES_ON_PAGE) if number else []
     if not members and number != 1:
         raise NotFound("There is no such page.")
-    shelves = shelves_in_order(session, [one.image_id for one in members[:IMAGES_ON_PAGE]])
+    shelves = shown_in_order(session, [one.image_id for one in members[:IMAGES_ON_PAGE]])
     edge = settings.public_edge
     pages = {
         "page": number,

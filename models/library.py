@@ -46,14 +46,15 @@ def find_image(session: Session, account_id: str, image_id: str) -> Shelf:
 def show_image(session: Session, account_id: str, image_id: str) -> Shown:
     """The same, for who only says what it is."""
     image = _ready_image(session, account_id, image_id)
-    return _shown(session, session.get_one(Bucket, image.bucket_id), [image])[0]
+    return _shown(session, [image])[0]
 
 
-def _shown(session: Session, bucket: Bucket, images: Sequence[Image]) -> list[Shown]:
-    """Images of one bucket; only those that are in a gallery are asked for theirs."""
+def _shown(session: Session, images: Sequence[Image]) -> list[Shown]:
+    """Images with their buckets; only those that are in a gallery are asked for theirs."""
     grouped = [image.id for image in images if image.gallery_count]
     belongs = galleries_of(session, grouped) if grouped else {}
-    return [Shown(image, bucket, belongs.get(image.id, [])) for image in images]
+    buckets = _buckets_of(session, images)
+    return [Shown(image, buckets[image.bucket_id], belongs.get(image.id, [])) for image in images]
 
 
 def _ready_image(session: Session, account_id: str, image_id: str) -> Image:
@@ -87,7 +88,7 @@ def list_images(
         Image.state == "ready",
     )
     ids = select(Image.id).where(*ready).order_by(*order).offset((page - 1) * limit).limit(limit)
-    return Page(_shown(session, bucket, _images_of(session, ids, order)), bucket.image_count)
+    return Page(_shown(session, _images_of(session, ids, order)), bucket.image_count)
 
 
 def _images_of(
@@ -112,15 +113,15 @@ def list_ungrouped(session: Session, bucket: Bucket, page: int, limit: int) -> l
         .offset((page - 1) * limit)
         .limit(limit)
     )
-    return _shown(session, bucket, _images_of(session, ids, order))
+    return _shown(session, _images_of(session, ids, order))
 
 
-def shelves_in_order(session: Session, image_ids: Sequence[str]) -> list[Shelf]:
+def shown_in_order(session: Session, image_ids: Sequence[str]) -> list[Shown]:
     """The ready ones of these images, in this order."""
     ready = select(Image).where(col(Image.id).in_(image_ids), Image.state == "ready")
     found = {image.id: image for image in session.exec(ready)}
     images = [found[image_id] for image_id in image_ids if image_id in found]
-    return put_on_shelves(session, images)
+    return _shown(session, images)
 
 
 def put_on_shelves(session: Session, images: Sequence[Image]) -> list[Shelf]:
@@ -128,11 +129,16 @@ def put_on_shelves(session: Session, images: Sequence[Image]) -> list[Shelf]:
     ids = [image.id for image in images]
     variants = _variants_of(session, ids)
     belongs = galleries_of(session, ids)
-    buckets = {one: session.get_one(Bucket, one) for one in {i.bucket_id for i in images}}
+    buckets = _buckets_of(session, images)
     return [
         Shelf(image, buckets[image.bucket_id], variants[image.id], belongs[image.id])
         for image in images
     ]
+
+
+def _buckets_of(session: Session, images: Sequence[Image]) -> dict[str, Bucket]:
+    """Each bucket once; one that the session has read is not read again."""
+    return {one: session.get_one(Bucket, one) for one in {image.bucket_id for image in images}}
 
 
 def _variants_of(session: Session, image_ids: Sequence[str]) -> dict[str, list[Variant]]:
