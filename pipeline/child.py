@@ -5,11 +5,13 @@ import hashlib
 import mmap
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from models.errors import Overloaded, RenderCrashed, RenderOutOfMemory, ServiceError
+from models.outputs import Output
 from pipeline import engine
 from pipeline.confine import allow_job, allow_step, confine, die_with, resident, step_back
 from pipeline.jobs import (
@@ -33,6 +35,7 @@ from pipeline.jobs import (
 from pipeline.limits import Limits
 from pipeline.prints import Picture, Print
 from pipeline.seal import seal
+from pipeline.stages import Stopwatch
 
 Say = Callable[[Reply], None]
 
@@ -64,8 +67,9 @@ def serve(inbox: Iterator[bytes], say: Say) -> None:
 
 def _work(line: bytes, limits: Limits, say: Say) -> Finished | Failed:
     """Do one job; its replies are said on the way, the last word is returned."""
+    watch = Stopwatch()
     try:
-        for reply in _perform(read_job(line), limits):
+        for reply in _perform(read_job(line), limits, watch):
             say(reply)
     except ServiceError as error:
         return _failed(error)
@@ -76,41 +80,41 @@ def _work(line: bytes, limits: Limits, say: Say) -> Finished | Failed:
             return _failed(Overloaded())
         traceback.print_exc()
         return _failed(RenderCrashed())
-    return Finished(resident=resident())
+    return Finished(resident=resident(), stages=tuple(watch.stages))
 
 
-def _perform(job: object, limits: Limits) -> Iterator[Reply]:
+def _perform(job: object, limits: Limits, watch: Stopwatch) -> Iterator[Reply]:
     match job:
         case ProbeJob():
             yield Probed(probe=engine.probe(Path(job.source)))
         case RenderJob():
-            yield from _render(job, limits)
+            yield from _render(job, limits, watch)
         case KeepJob():
-            yield _keep_photo(job, limits)
+            yield _keep_photo(job, limits, watch)
         case DevelopJob():
-            yield from _develop(job, limits)
+            yield from _develop(job, limits, watch)
         case EncodeJob():
-            yield _encode(job)
+            yield _encode(job, watch)
 
 
-def _render(job: RenderJob, limits: Limits) -> Iterator[Printed]:
-    for picture, numbers in _pictures(job, limits):
+def _render(job: RenderJob, limits: Limits, watch: Stopwatch) -> Iterator[Printed]:
+    for picture, numbers in _pictures(job, limits, watch):
         for number in numbers:
-            made = engine.encode(picture, job.recipes[number].output)
+            made = _encoded(picture, job.recipes[number].output, watch)
             yield _keep(made, Path(job.folder), number)
 
 
-def _develop(job: DevelopJob, limits: Limits) -> Iterator[Developed]:
-    for picture, numbers in _pictures(job, limits):
+def _develop(job: DevelopJob, limits: Limits, watch: Stopwatch) -> Iterator[Developed]:
+    for picture, numbers in _pictures(job, limits, watch):
         (Path(job.folder) / str(numbers[0])).write_bytes(picture.pixels)
         yield Developed(numbers=numbers, canvas=picture.canvas)
 
 
 def _pictures(
-    job: RenderJob | DevelopJob, limits: Limits
+    job: RenderJob | DevelopJob, limits: Limits, watch: Stopwatch
 ) -> Iterator[tuple[Picture, tuple[int, ...]]]:
     """The engine's pictures, each within the time that reading may take."""
-    pictures = engine.pictures(Path(job.source), job.recipes)
+    pictures = engine.pictures(Path(job.source), job.recipes, watch)
     allow_step(limits.read_seconds)
     for found in pictures:
         allow_step(0)
@@ -118,18 +122,30 @@ def _pictures(
         allow_step(limits.read_seconds)
 
 
-def _keep_photo(job: KeepJob, limits: Limits) -> Printed:
+def _keep_photo(job: KeepJob, limits: Limits, watch: Stopwatch) -> Printed:
     allow_step(limits.read_seconds)
+    began = time.monotonic()
     taken = engine.take(Path(job.source))
+    watch.note("decode", taken.original.format, began)
     allow_step(0)
-    return _keep(engine.keep(taken), Path(job.folder), 0)
+    began = time.monotonic()
+    kept = engine.keep(taken)
+    watch.note("encode", kept.format, began)
+    return _keep(kept, Path(job.folder), 0)
 
 
-def _encode(job: EncodeJob) -> Printed:
+def _encode(job: EncodeJob, watch: Stopwatch) -> Printed:
     with Path(job.pixels).open("rb") as file:
         pixels = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-    made = engine.encode(Picture(job.canvas, memoryview(pixels)), job.output)
+    made = _encoded(Picture(job.canvas, memoryview(pixels)), job.output, watch)
     return _keep(made, Path(job.folder), job.number)
+
+
+def _encoded(picture: Picture, output: Output, watch: Stopwatch) -> Print:
+    began = time.monotonic()
+    made = engine.encode(picture, output)
+    watch.note("encode", made.format, began)
+    return made
 
 
 def _keep(made: Print, folder: Path, number: int) -> Printed:

@@ -127,6 +127,7 @@ class Child:
             else:
                 heard(reply)
         self.begun = False
+        heard(reply)
         return reply
 
     def kill(self, why: Reason) -> None:

@@ -1,6 +1,7 @@
 """The engine: from a file to prints. It runs inside a child; nothing else calls libvips."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from pipeline.engine_load import Load, number, open_original
 from pipeline.geometry import Size
 from pipeline.prints import CONTENT_TYPES, EXTENSIONS, Canvas, Picture, Print, Probe
 from pipeline.shelf import Shelf
+from pipeline.stages import Step
 
 __all__ = [
     "Canvas",
@@ -35,6 +37,13 @@ __all__ = [
     "render",
     "take",
 ]
+
+Watch = Callable[[Step, str], AbstractContextManager[None]]
+"""Is told of every step while it is done."""
+
+
+def _unwatched(_step: Step, _kind: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 def prepare() -> None:
@@ -97,7 +106,9 @@ def encode(picture: Picture, output: Output) -> Print:
     )
 
 
-def pictures(source: Path, recipes: Sequence[Recipe]) -> Iterator[tuple[Picture, tuple[int, ...]]]:
+def pictures(
+    source: Path, recipes: Sequence[Recipe], watch: Watch = _unwatched
+) -> Iterator[tuple[Picture, tuple[int, ...]]]:
     """Each distinct picture once, with the positions of the recipes that are printed from it."""
     original = open_original(source)
     wanted: dict[Exposure, list[int]] = {}
@@ -106,8 +117,10 @@ def pictures(source: Path, recipes: Sequence[Recipe]) -> Iterator[tuple[Picture,
     decodes: Shelf[Load, pyvips.Image] = Shelf(exposure.load for exposure in wanted)
     for exposure, positions in wanted.items():
         with reading():
-            image = decodes.take(exposure.load, partial(decode, original, exposure.load))
-            picture = place(exposure, image)
+            with watch("decode", original.format):
+                image = decodes.take(exposure.load, partial(decode, original, exposure.load))
+            with watch("resize", original.format):
+                picture = place(exposure, image)
         del image  # a shared decode is large: nothing may keep it longer than the shelf does
         yield picture, tuple(positions)
 

@@ -12,6 +12,7 @@ from models.recipe import Recipe
 from models.wire import Wire
 from pipeline.limits import Limits
 from pipeline.prints import Canvas, Probe
+from pipeline.stages import Stage
 
 
 class Birth(Wire, frozen=True, tag=True):
@@ -97,6 +98,7 @@ class Finished(Wire, frozen=True, tag=True):
     """The job is done; `resident` is what the child holds now, in bytes."""
 
     resident: int
+    stages: tuple[Stage, ...] = ()
 
 
 class Failed(Wire, frozen=True, tag=True):

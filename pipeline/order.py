@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from models.errors import RenderCrashed
 from pipeline.crew import Crew
-from pipeline.jobs import Developed, DevelopJob, EncodeJob, Printed, RenderJob, Reply
+from pipeline.jobs import Developed, DevelopJob, EncodeJob, Finished, Printed, RenderJob, Reply
 from pipeline.plan import Plan
+from pipeline.stages import Stage
 
 _BEGIN = 0.0  # orders begin as they came; steps of a begun one go first, the dearest before all
 
@@ -31,19 +32,22 @@ class Order(NamedTuple):
     """The prints of the first so many positions are asked for; the others are our own wish."""
 
 
-async def carry_out(order: Order, crew: Crew) -> list[Printed]:
-    """A print for every part, in the order of the parts."""
+async def carry_out(order: Order, crew: Crew) -> tuple[list[Printed], list[Stage]]:
+    """A print for every part, in the order of the parts; and what the steps to them took."""
     prints: dict[int, Printed] = {}
+    stages: list[Stage] = []
 
     def heard(reply: Reply) -> None:
         if isinstance(reply, Printed):
             prints[reply.number] = reply
             _tell(order, prints)
+        elif isinstance(reply, Finished):
+            stages.extend(reply.stages)
 
     await (_together if order.plan.together else _alone)(order, crew, heard)
     if set(prints) != set(range(len(order.plan.parts))):
         raise RenderCrashed  # a child that miscounts its prints is out of its mind
-    return [prints[number] for number in sorted(prints)]
+    return [prints[number] for number in sorted(prints)], stages
 
 
 def _tell(order: Order, prints: Mapping[int, Printed]) -> None:
@@ -70,6 +74,7 @@ async def _together(order: Order, crew: Crew, heard: Heard) -> None:
         async with asyncio.TaskGroup() as encoders:
 
             def developed(reply: Reply) -> None:
+                heard(reply)
                 for encode in _encodings(order, reply):
                     encoders.create_task(_encode(order, crew, encode, heard))
 

@@ -17,13 +17,14 @@ from pipeline.admission import admit
 from pipeline.budget import Budget
 from pipeline.children import Child
 from pipeline.crew import Crew
-from pipeline.jobs import KeepJob, Printed, Probed, ProbeJob, Reply
+from pipeline.jobs import Finished, KeepJob, Printed, Probed, ProbeJob, Reply
 from pipeline.limits import Limits
 from pipeline.order import Order, Told, carry_out
 from pipeline.photo import stand_in
 from pipeline.plan import Plan, plan
 from pipeline.prints import Probe
 from pipeline.scratch import Scratch, default_scratch
+from pipeline.stages import Stage
 
 _AT_ONCE = -math.inf  # a header is read in a millisecond: before everything else
 _IN_TURN = 0.0
@@ -48,11 +49,19 @@ class StoredPrint(Wire, frozen=True):
 class Prints(Sequence[StoredPrint]):
     """What one order made, in the order of its recipes: `with await studio.render(...) as prints`.
 
-    The files live until the block ends, or `release` is called. `probe` is the original's.
+    The files live until the block ends, or `release` is called. `probe` is the original's, `stages`
+    are what the steps took.
     """
 
-    def __init__(self, folder: Path, prints: Sequence[StoredPrint], probe: Probe) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        prints: Sequence[StoredPrint],
+        probe: Probe,
+        stages: Sequence[Stage] = (),
+    ) -> None:
         self.probe = probe
+        self.stages = stages
         self._released = False
         self._folder = folder
         self._prints = prints
@@ -221,8 +230,9 @@ class Studio:
             made = [_stored(folder, reply) for reply in replies if isinstance(reply, Printed)]
             if len(made) != 1:
                 raise RenderCrashed
-        self._orders += 1
-        return Prints(folder, made, probe)
+        stages = [one for reply in replies if isinstance(reply, Finished) for one in reply.stages]
+        self._note(stages)
+        return Prints(folder, made, probe, stages)
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
@@ -255,9 +265,14 @@ class Studio:
     ) -> Prints:
         with self._folder() as folder:
             order = Order(todo, source, folder, self.limits.seconds, told, asked)
-            made = await carry_out(order, self._crew)
+            made, stages = await carry_out(order, self._crew)
+        self._note(stages)
+        prints = _spread(todo, [_stored(folder, one) for one in made])
+        return Prints(folder, prints, probe, stages)
+
+    def _note(self, _stages: Sequence[Stage]) -> None:
+        """An order was carried out, and this is what its steps took."""
         self._orders += 1
-        return Prints(folder, _spread(todo, [_stored(folder, one) for one in made]), probe)
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:

@@ -96,6 +96,25 @@ async def test_an_order_comes_back_as_files_in_the_order_of_its_recipes(
                     assert seen.format == type(recipe.output).__name__.upper()
 
 
+@pytest.mark.parametrize("children", [1, 2])
+async def test_an_order_says_what_its_steps_took(photo: Path, scratch: Path, children: int) -> None:
+    recipes = [Recipe(resize=Resize(width=w), output=o) for w in (9, 99) for o in (Png(), Webp())]
+    begun = time.monotonic()
+    async with Studio(children=children, scratch=scratch) as studio:
+        with await studio.render(photo, recipes) as prints:
+            stages = prints.stages
+        with await studio.keep(photo) as kept:
+            assert [(one.name, one.format) for one in kept.stages] == [
+                ("decode", "jpeg"),
+                ("encode", "jpeg"),
+            ]
+    named = sorted((one.name, one.format) for one in stages)
+    encoded = [("encode", "png")] * 2 + [("encode", "webp")] * 2
+    assert named == [("decode", "jpeg")] * 2 + encoded + [("resize", "jpeg")] * 2
+    assert all(one.began >= begun and one.seconds >= 0 for one in stages)
+    assert max(one.began + one.seconds for one in stages) <= time.monotonic()
+
+
 async def test_one_child_alone_and_several_together_make_the_same_bytes(
     photo: Path, scratch: Path
 ) -> None:

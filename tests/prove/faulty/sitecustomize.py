@@ -37,11 +37,11 @@ def _eat() -> None:
 FAULTS = {b"crash": _crash, b"exit": _exit, b"hang": _hang, b"memory": _eat}
 
 
-def _pictures(source: Path, recipes: Sequence[Any]) -> Iterator[Any]:
+def _pictures(source: Path, recipes: Sequence[Any], *more: Any) -> Iterator[Any]:
     word = source.read_bytes()[-32:].rpartition(MARK)[2] if MARK else b""
     if word in FAULTS:
         FAULTS[word]()
-    yield from _real(source, recipes)
+    yield from _real(source, recipes, *more)
 
 
 engine.pictures = _pictures
