@@ -17,6 +17,7 @@ from gateway.beside import refuse_old_schema
 from gateway.folder import claim, secret_of
 from gateway.garbage import leave_alone_what_stays
 from gateway.logs import start_logs
+from gateway.observed import observed
 from gateway.ports import free_port, refuse_taken
 from gateway.up import FIRST_ACCOUNT, Ready, refuse_unsafe, system
 from models.accounts import add_key, digest_of, find_account, new_key, revoke_key
@@ -34,15 +35,17 @@ async def run_system(settings: Settings, *, demo: bool, as_json: bool) -> None:
     """`calotype up`: until SIGTERM or SIGINT, then finish what is in hand."""
     start_logs(settings.log_level)
     stopped = stop_signal()
-    async with system(_with_ports(settings)) as ready:
+    async with observed("up", settings) as seen, system(_with_ports(settings), seen.meter) as ready:
         leave_alone_what_stays()
+        seen.operators.stand = seen.operators.standing
         if as_json:
-            click.echo(json.dumps(_summary(ready)))
+            click.echo(json.dumps(_summary(ready) | {"metrics": seen.address}))
         else:
             _welcome(ready)
         if demo:
             await _demonstrate(ready)
         await stopped.wait()
+        seen.operators.draining = True
         log.info("stopping")
 
 
@@ -52,12 +55,17 @@ async def run_role(name: str, role: Role, settings: Settings) -> None:
     stopped = stop_signal()
     _refuse_alone(name, settings)
     claim(settings.data)
-    async with open_services(settings, secret_of(settings)) as services:
+    async with contextlib.AsyncExitStack() as stack:
+        seen = await stack.enter_async_context(observed(name, settings))
+        opening = open_services(settings, secret_of(settings), seen.meter)
+        services = await stack.enter_async_context(opening)
         refuse_old_schema(services)
         async with running(services.relay.run), role(services):
             leave_alone_what_stays()
-            log.info("ready", role=name)
+            seen.operators.stand = seen.operators.standing
+            log.info("ready", role=name, metrics=seen.address)
             await stopped.wait()
+            seen.operators.draining = True
             log.info("stopping", role=name)
 
 

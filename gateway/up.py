@@ -16,6 +16,7 @@ from gateway.ports import refuse_taken_ports
 from gateway.role import serving_gateway
 from models.accounts import PERMISSIONS, add_key, digest_of, find_account, new_key, open_account
 from models.database import open_database
+from models.meter import Meter
 from models.records import Account
 from models.schema import migrate
 from models.settings import Settings, SettingsError
@@ -34,7 +35,7 @@ class Ready(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def system(settings: Settings) -> AsyncIterator[Ready]:
+async def system(settings: Settings, meter: Meter | None = None) -> AsyncIterator[Ready]:
     """Run every role in this process while the block runs. Raises SettingsError.
 
     A folder's earlier life may have ended anywhere: what it accepted is finished by this one.
@@ -47,7 +48,7 @@ async def system(settings: Settings) -> AsyncIterator[Ready]:
         async with contextlib.AsyncExitStack() as stack:
             settings = await _with_bus(settings, stack)
             key = await asyncio.to_thread(prepare, settings, secret)
-            services = await stack.enter_async_context(open_services(settings, secret))
+            services = await stack.enter_async_context(open_services(settings, secret, meter))
             await stack.enter_async_context(running(services.relay.run))
             studio = await stack.enter_async_context(open_studio(settings))
             await stack.enter_async_context(working_pipeline(services, studio))

@@ -172,6 +172,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Memory cache of the edge."""
     edge_disk_bytes: Annotated[int, Meta(ge=0)] = 10_000_000_000
     """Disk cache of the edge."""
+    metrics: bool = True
+    """Whether anything is counted for Prometheus."""
+    metrics_host: str = "127.0.0.1"
+    """Address that operators ask: /metrics, /healthz, /readyz. Never the public one's port."""
+    metrics_port: Annotated[int, Meta(ge=-1, le=65535)] = -1
+    """Port of that address; -1 means 8002, an edge's 8003, a pipeline's 8004, or a free one."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is worth a line on stderr: debug, info, warning or error."""
 

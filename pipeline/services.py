@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from models.database import Database, open_database
 from models.durable import refuse_undurable
+from models.meter import Meter
 from models.settings import Settings
 from pipeline.bus import Bus, connect
 from pipeline.bus_proof import refuse_unsynced
@@ -21,24 +22,35 @@ class Services:
     """What every role needs, ready to use."""
 
     def __init__(
-        self, settings: Settings, secret: str, database: Database, bus: Bus, stores: Stores
+        self,
+        settings: Settings,
+        secret: str,
+        database: Database,
+        bus: Bus,
+        stores: Stores,
+        meter: Meter,
     ) -> None:
         self.settings = settings
         self.secret = secret
         self.database = database
         self.bus = bus
         self.stores = stores
+        self.meter = meter
         self.egress = open_egress(settings)
         self.relay = Relay(database, bus)
         self.drain = Drain(settings.drain_seconds)
 
 
 @contextlib.asynccontextmanager
-async def open_services(settings: Settings, secret: str) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, secret: str, meter: Meter | None = None
+) -> AsyncIterator[Services]:
     """Connect to everything that `settings` names; closed again when the block ends.
 
-    The schema must be there, see `models.schema`. Raises Unavailable or SettingsError.
+    The schema must be there, see `models.schema`. Without a `meter` nothing is counted. Raises
+    Unavailable or SettingsError.
     """
+    meter = meter or Meter()
     database = open_database(
         settings.database_url, settings.data, settings.database_pool, settings.database_seconds
     )
@@ -51,7 +63,7 @@ async def open_services(settings: Settings, secret: str) -> AsyncIterator[Servic
             tunnel = open_tunnel(settings)
             async with tunnel.listening():
                 stores = Stores(open_storage(settings), secret, tunnel)
-                yield Services(settings, secret, database, bus, stores)
+                yield Services(settings, secret, database, bus, stores, meter)
 
 
 def open_tunnel(settings: Settings) -> Tunnel:

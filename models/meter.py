@@ -1,0 +1,45 @@
+"""Where what happens is counted. Names and labels are in `models.catalogue`."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlmodel import Session
+
+_COUNTED = "counted"
+
+
+class Meter:
+    """Takes counts and forgets them: what a system without metrics has. Safe in every thread."""
+
+    def count(self, name: str, *labels: str, by: float = 1) -> None:
+        """There are so many more; 0 only makes the series known."""
+
+    def timed(self, name: str, *labels: str, seconds: float) -> None:
+        """Something took so long."""
+
+    def show(self, name: str, *labels: str, value: float) -> None:
+        """A gauge stands there now."""
+
+    def watch(self, look: Callable[[], None]) -> None:
+        """Call `look` in the event loop before anybody reads: for what is cheaper kept as it is."""
+
+    @contextmanager
+    def timing(self, name: str, *labels: str) -> Iterator[None]:
+        """How long the block takes, however it ends."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timed(name, *labels, seconds=time.perf_counter() - began)
+
+
+def counted(session: Session, name: str, *labels: str, by: float = 1) -> None:
+    """Count this when the transaction has committed, and not at all when it does not."""
+    session.info.setdefault(_COUNTED, []).append((name, labels, by))
+
+
+def settle_counts(session: Session, meter: Meter) -> None:
+    """The transaction has committed: count what it did."""
+    for name, labels, by in session.info.get(_COUNTED, ()):
+        meter.count(name, *labels, by=by)
