@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -49,6 +50,20 @@ def locked(folder: Path) -> Iterator[None]:
                 f"Another calotype is running on {folder}: stop it, or choose another --data."
             ) from None
         yield
+
+
+def note_running(folder: Path, addresses: dict[str, str]) -> None:
+    """Write down where the system on this folder is reached, for commands beside it."""
+    fresh = folder / "running.json.new"
+    fresh.write_text(json.dumps(addresses | {"pid": str(os.getpid())}))
+    fresh.replace(folder / "running.json")
+
+
+def running_at(folder: Path) -> dict[str, str]:
+    """What was written down last; its system may be gone. Empty when there is nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        return dict(json.loads((folder / "running.json").read_text()))
+    return {}
 
 
 def secret_of(settings: Settings) -> str:

@@ -77,6 +77,16 @@ class PrometheusMeter(Meter):
         for look in self._looks:
             look()
 
+    def sums(self, name: str, label: str) -> dict[str, float]:
+        """What a metric says right now by one of its labels, the others summed. For the loop."""
+        self.look()
+        found: dict[str, float] = {}
+        for family in self._made[name].collect():
+            for sample in family.samples:
+                value = sample.labels[label]
+                found[value] = found.get(value, 0) + sample.value
+        return found
+
     async def run(self) -> None:
         """Take it over every now and then, and at the end, until cancelled."""
         try:

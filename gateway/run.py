@@ -14,11 +14,12 @@ from rich.panel import Panel
 from sqlmodel import Session
 
 from gateway.beside import refuse_old_schema
-from gateway.folder import claim, secret_of
+from gateway.folder import claim, note_running, secret_of
 from gateway.garbage import leave_alone_what_stays
 from gateway.logs import start_logs
 from gateway.observed import observed
 from gateway.ports import free_port, refuse_taken
+from gateway.roll import on_the_roll
 from gateway.up import FIRST_ACCOUNT, Ready, refuse_unsafe, system
 from models.accounts import add_key, digest_of, find_account, new_key, revoke_key
 from models.records import ApiKey
@@ -35,9 +36,14 @@ async def run_system(settings: Settings, *, demo: bool, as_json: bool) -> None:
     """`calotype up`: until SIGTERM or SIGINT, then finish what is in hand."""
     start_logs(settings.log_level)
     stopped = stop_signal()
-    async with observed("up", settings) as seen, system(_with_ports(settings), seen.meter) as ready:
+    async with (
+        observed("up", settings) as seen,
+        system(_with_ports(settings), seen.meter) as ready,
+        on_the_roll(ready.services, seen),
+    ):
         leave_alone_what_stays()
         seen.operators.stand = seen.operators.standing
+        _note(ready)
         if as_json:
             click.echo(json.dumps(_summary(ready) | {"metrics": seen.address}))
         else:
@@ -60,13 +66,18 @@ async def run_role(name: str, role: Role, settings: Settings) -> None:
         opening = open_services(settings, secret_of(settings), seen.meter)
         services = await stack.enter_async_context(opening)
         refuse_old_schema(services)
-        async with running(services.relay.run), role(services):
+        async with running(services.relay.run), role(services), on_the_roll(services, seen):
             leave_alone_what_stays()
             seen.operators.stand = seen.operators.standing
             log.info("ready", role=name, metrics=seen.address)
             await stopped.wait()
             seen.operators.draining = True
             log.info("stopping", role=name)
+
+
+def _note(ready: Ready) -> None:
+    settings = ready.services.settings
+    note_running(settings.data, {"api": settings.public_api, "edge": settings.public_edge})
 
 
 def stop_signal() -> asyncio.Event:

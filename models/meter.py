@@ -24,6 +24,10 @@ class Meter:
     def watch(self, look: Callable[[], None]) -> None:
         """Call `look` in the event loop before anybody reads: for what is cheaper kept as it is."""
 
+    def sums(self, name: str, label: str) -> dict[str, float]:  # noqa: ARG002  it knows none
+        """What a metric says right now by one of its labels, the others summed."""
+        return {}
+
     @contextmanager
     def timing(self, name: str, *labels: str) -> Iterator[None]:
         """How long the block takes, however it ends."""

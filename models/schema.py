@@ -16,7 +16,7 @@ def migrate(engine: Engine, revision: str = "head") -> str:
     """Bring the schema to `revision`, one process at a time; the revision it had before."""
     with engine.begin() as connection:
         _wait_for_turn(connection)
-        before = _current(connection)
+        before = revision_of(connection)
         if revision != "head" or before != newest():
             from models import revisions  # noqa: PLC0415 see the module's docstring
 
@@ -42,10 +42,11 @@ def newest() -> str:
 def current(engine: Engine) -> str:
     """The revision a database has, empty for a new one."""
     with engine.connect() as connection:
-        return _current(connection)
+        return revision_of(connection)
 
 
-def _current(connection: Connection) -> str:
+def revision_of(connection: Connection) -> str:
+    """The same, on an open connection."""
     if not inspect(connection).has_table("alembic_version"):
         return ""
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

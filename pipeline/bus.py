@@ -123,6 +123,11 @@ class Bus:
         self._line = Line(where, await opened(where, self.on_break, within), self.on_break)
 
     @property
+    def line(self) -> Line:
+        """The line of the moment; for the files that know nats."""
+        return self._line
+
+    @property
     def jetstream(self) -> JetStreamContext:
         """What the line of the moment leads to; for the files that know nats."""
         return self._line.client.jetstream(timeout=_ANSWER_SECONDS)

@@ -1,0 +1,1 @@
+"""calotype status: who is there, what waits, and whether that is well."""
