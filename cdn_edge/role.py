@@ -9,13 +9,15 @@ from cdn_edge.darkroom import Darkroom
 from cdn_edge.fleet import Fleet
 from cdn_edge.hiring import hiring
 from cdn_edge.library import fetcher, finder
+from cdn_edge.listener import Listener, listener_on
+from cdn_edge.parting import Parting
 from cdn_edge.policies import Policies
 from cdn_edge.policy import is_local
 from cdn_edge.policy_rows import policy_looker
 from cdn_edge.purges import follow_purges
 from cdn_edge.renders import RenderRates
-from cdn_edge.server import edge_server
-from cdn_edge.serving import serving
+from cdn_edge.server import PATIENCE, edge_server
+from cdn_edge.serving import Place, serving
 from cdn_edge.stock import stock_checker, stock_finder, stock_opener
 from cdn_edge.supply import Making
 from pipeline.bus_leases import Leases
@@ -25,8 +27,10 @@ from pipeline.tasks import running
 
 
 @contextlib.asynccontextmanager
-async def serving_edge(services: Services, studio: Studio | None = None) -> AsyncIterator[None]:
-    """Serve the edge while the block runs; without a `studio` it has one of its own."""
+async def serving_edge(
+    services: Services, studio: Studio | None = None, listener: Listener | None = None
+) -> AsyncIterator[None]:
+    """Serve the edge while the block runs, with what is not given of its own."""
     settings = services.settings
     folder = settings.data / "edge-cache"
     cache = open_cache(settings.edge_memory_bytes, folder, settings.edge_disk_bytes)
@@ -40,8 +44,9 @@ async def serving_edge(services: Services, studio: Studio | None = None) -> Asyn
         following = running(lambda: follow_purges(services.bus, edge, policies))
         await stack.enter_async_context(following)
         where = (settings.host, settings.edge_port)
-        server = edge_server(edge, *where)
-        await stack.enter_async_context(serving(server, *where, services.drain))
+        listener = listener or listener_on(*where, patience=PATIENCE)
+        server = edge_server(Parting(edge, services.drain), *where, listener=listener)
+        await stack.enter_async_context(serving(server, Place(*where, listener), services.drain))
         yield
 
 

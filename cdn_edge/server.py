@@ -1,6 +1,5 @@
 """The edge under granian, within the running event loop."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -9,9 +8,10 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from cdn_edge.app import Edge
-from cdn_edge.listener import listen_on
-from cdn_edge.prompt import run_worker
+from cdn_edge.listener import Listener, listen_on
+from cdn_edge.prompt import Prompt, run_worker
+
+PATIENCE = 10.0
 
 _BACKLOG = 2048
 _MOST_HEADER_BYTES = 65_536
@@ -21,8 +21,10 @@ _MOST_HEADER_BYTES = 65_536
 class EdgeServer(Server):
     """granian with a socket of ours and a short way to the hits."""
 
-    def __init__(self, edge: Edge, host: str, port: int, patience: float) -> None:
-        self._listen = functools.partial(listen_on, host, port, patience=patience)
+    def __init__(
+        self, edge: Prompt, host: str, port: int, patience: float, descriptor: Callable[[], int]
+    ) -> None:
+        self._descriptor = descriptor
         super().__init__(
             edge,
             address=host,
@@ -48,15 +50,26 @@ class EdgeServer(Server):
         """The socket that granian's worker is given. Raises OSError."""
         holder: Any = SocketHolder  # its stub says less than it takes
         uds = False
-        self._shd = holder(self._listen().detach(), uds, _BACKLOG)
+        self._shd = holder(self._descriptor(), uds, _BACKLOG)
 
 
-def edge_server(edge: Edge, host: str, port: int, *, patience: float = 10.0) -> EdgeServer:
-    """A server to `serve()` in a task and to `stop()`.
+def edge_server(
+    edge: Prompt,
+    host: str,
+    port: int,
+    *,
+    patience: float = PATIENCE,
+    listener: Listener | None = None,
+) -> EdgeServer:
+    """A server to `serve()` in a task and to `stop()`; without a listener it opens its own.
 
     A connection on which no request arrives within `patience` seconds is closed, and so is one
     whose reader takes nothing (see `listen_on`). No WebSockets: they have had their CVE. HTTP/1
     only: while granian guesses the version, a connection that says nothing is never closed. HTTP/2
     is for the proxy that does TLS.
     """
-    return EdgeServer(edge, host, port, patience)
+
+    def own() -> int:
+        return listen_on(host, port, patience=patience).detach()
+
+    return EdgeServer(edge, host, port, patience, listener.descriptor if listener else own)

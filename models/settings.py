@@ -160,6 +160,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
     drain_seconds: Seconds = 8
     """How long a stopping process finishes what it has in hand."""
+    linger_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0
+    """How much of that a stopping gateway or edge still answers who is connected.
+
+    Longer than a proxy in front keeps idle connections: none of its requests is then lost.
+    """
     free_credits: Annotated[int, Meta(ge=0)] = 10_000
     """Credits of a new account."""
     total_storage: Annotated[int, Meta(ge=0)] = 10_000_000_000

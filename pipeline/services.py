@@ -38,7 +38,7 @@ class Services:
         self.meter = meter
         self.egress = open_egress(settings)
         self.relay = Relay(database, bus)
-        self.drain = Drain(settings.drain_seconds)
+        self.drain = Drain(settings.drain_seconds, settings.linger_seconds)
 
 
 @contextlib.asynccontextmanager

