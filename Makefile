@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # and compiles what it installs: a first start would spend seconds on that.
 UV := UV_SYSTEM_CERTS=1 UV_COMPILE_BYTECODE=1 $(BIN)/uv
 
-.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-long edge-long prove parity lock clean
+.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-long edge-long cluster prove parity lock clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -44,6 +44,9 @@ bench-long: $(VENV)/.setup-dev ## A thousand histories of two accounts, and ever
 
 edge-long: $(VENV)/.setup-dev ## Two edges: a thousand readers of one derivative, 64 x 50 of many
 	EDGE_CROWD=1000 EDGE_KEYS=64 $(BIN)/pytest tests/system/test_edge_fleet.py
+
+cluster: $(VENV)/.setup-dev ## The cluster of compose.yaml on this machine, without Docker, until Ctrl-C
+	$(BIN)/python -m tests.cluster
 
 prove: $(VENV)/.setup-dev ## Kill, cut, break: nothing accepted is lost, nothing paid twice (45 minutes)
 	$(BIN)/python -m tests.prove
