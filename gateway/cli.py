@@ -8,6 +8,7 @@ import rich_click as click
 from gateway.cli_admin import accounts, keys, migrate, settings_table
 from gateway.cli_dead import dead
 from gateway.cli_edge import url
+from gateway.cli_import import import_
 from gateway.cli_options import DATA, plain_errors, read
 from gateway.cli_reconcile import reconcile
 from gateway.cli_status import status
@@ -84,6 +85,6 @@ def edge(**given: Any) -> None:
     asyncio.run(run_role("edge", serving_edge, read(**given)))
 
 
-for command in (status, migrate, keys, accounts, users, reconcile, dead, url):
+for command in (status, import_, migrate, keys, accounts, users, reconcile, dead, url):
     main.add_command(command)
 main.add_command(settings_table, "settings")

@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Meta
 
 PREFIX = "CALOTYPE_"
+_NO_SETTING = f"{PREFIX}KEY"
+"""The API key of who uses the API from this terminal, as 'calotype import' does."""
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
@@ -228,7 +230,7 @@ def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
     named = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
-        if name.startswith(PREFIX)
+        if name.startswith(PREFIX) and name != _NO_SETTING
     }
     _refuse_unknown(named)
     chosen = {name: value for name, value in given.items() if value is not None}
