@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from cdn_edge.darkroom import Hire
 from models.errors import Unavailable
+from models.meter import Meter
 from models.settings import Settings
 from pipeline.role import limits_of
 from pipeline.studio import Studio
@@ -15,7 +16,9 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def hiring(settings: Settings, studio: Studio | None) -> AsyncIterator[Hire]:
+async def hiring(
+    settings: Settings, studio: Studio | None, meter: Meter | None = None
+) -> AsyncIterator[Hire]:
     """Gives the studio while the block runs. An edge that only serves never pays for one."""
     async with contextlib.AsyncExitStack() as stack:
         lock = asyncio.Lock()
@@ -25,7 +28,9 @@ async def hiring(settings: Settings, studio: Studio | None) -> AsyncIterator[Hir
             nonlocal hired
             async with lock:
                 if hired is None:
-                    own = Studio(children=settings.edge_children, limits=limits_of(settings))
+                    own = Studio(
+                        children=settings.edge_children, limits=limits_of(settings), meter=meter
+                    )
                     hired = await _opened(stack, own)
                 return hired
 

@@ -29,6 +29,7 @@ from gateway.admission import Door
 from gateway.attempts import Attempts
 from gateway.auth import guard
 from gateway.bounds import with_bounds
+from gateway.counting import with_counts
 from gateway.errors import answer_error
 from gateway.intake import body_limits
 from gateway.passwords import Passwords
@@ -103,7 +104,7 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
     )
     replaying = idempotency.with_replays(with_bounds(app, settings), services, running)
     answering = _with_patience(with_request_id(with_voices(replaying, settings)), settings)
-    return with_clients(answering, settings.trusted_proxies)
+    return with_counts(with_clients(answering, settings.trusted_proxies), services.meter)
 
 
 def _with_patience(app: ASGIApp, settings: Settings) -> ASGIApp:

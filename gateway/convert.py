@@ -77,7 +77,7 @@ async def paid(
         raise
     failpoint("C2.before_capture")
     try:
-        await services.database.run(ledger.capture, account_id, operation)
+        await services.database.run(ledger.capture, account_id, operation, amount)
         failpoint("C3.captured")
     except StillRunning:
         await database.run(ledger.refund, account_id, operation, amount)

@@ -1,7 +1,7 @@
 """Intake: the original of a request, from its file part or from a URL, into staging."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from litestar import Request
@@ -24,6 +24,7 @@ from models.errors import (
 )
 from models.events import Original
 from models.failpoint import failpoint
+from models.meter import Meter
 from models.photos import find_object
 from models.settings import Settings
 from models.wire import Wire
@@ -70,6 +71,7 @@ async def taken_in(
 
     Raises Answered when it was carried out before.
     """
+    meter = services.meter
     try:
         async with door.entered(request.headers.get("content-length")):
             form = await _form(request, services, order_id)
@@ -78,12 +80,17 @@ async def taken_in(
                 intake = await _understood(form, services, order_id, allowed)
         if known is not None:
             raise Answered(await repeated(request, known, services))
-    except Unavailable:
+    except Unavailable as error:
+        meter.count("calotype_uploads_total", error.code())
         raise  # it may be the storage that is away: what is left is swept
-    except ServiceError:
+    except ServiceError as error:
+        meter.count("calotype_uploads_total", error.code())
         await services.stores.own.delete([staging_key(order_id)])
         raise
     failpoint("G1.staged")
+    if intake.original is not None:
+        meter.count("calotype_uploads_total", "accepted")
+        meter.count("calotype_upload_bytes_total", by=intake.original.size)
     yield intake
 
 
@@ -145,8 +152,24 @@ async def _fetched(url: str, services: Services, key: str) -> StagedFile:
         if url.startswith(f"{settings.public_edge}/"):
             return await _from_ourselves(url, services, measured)
         limits = FetchLimits(max_bytes=settings.max_file_bytes, total=settings.source_seconds)
-        fetched = await fetch_original(url, measured, services.egress, limits)
+        with _counted(services.meter):
+            fetched = await fetch_original(url, measured, services.egress, limits)
+        services.meter.count("calotype_source_bytes_total", by=fetched.size)
         return measured.staged(fetched.file_name_hint, fetched.content_type_hint)
+
+
+@contextlib.contextmanager
+def _counted(meter: Meter) -> Iterator[None]:
+    """The block fetches an original: how that ended."""
+    outcome = "failed"
+    try:
+        yield
+        outcome = "ok"
+    except ServiceError as error:
+        outcome = error.code()
+        raise
+    finally:
+        meter.count("calotype_source_fetches_total", outcome)
 
 
 async def _from_ourselves(url: str, services: Services, measured: Measured) -> StagedFile:

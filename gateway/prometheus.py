@@ -49,6 +49,9 @@ class PrometheusMeter(Meter):
         self._histograms: dict[tuple[str, ...], Histogram] = {}
         self._gauges: dict[tuple[str, ...], Gauge] = {}
         self._looks: list[Callable[[], None]] = []
+        for metric in METRICS:
+            for labels in metric.known:
+                self._made[metric.name].labels(*labels)
         if FOLDER not in os.environ:
             for collector in (ProcessCollector, PlatformCollector, GCCollector):
                 collector(registry=self._registry)

@@ -28,7 +28,7 @@ async def gateway_alone(
 ) -> AsyncIterator[None]:
     """Serve the API with a studio of its own, for conversions."""
     async with (
-        open_studio(services.settings) as studio,
+        open_studio(services.settings, services.meter) as studio,
         serving_gateway(services, studio, listener),
     ):
         yield

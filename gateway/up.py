@@ -50,7 +50,7 @@ async def system(settings: Settings, meter: Meter | None = None) -> AsyncIterato
             key = await asyncio.to_thread(prepare, settings, secret)
             services = await stack.enter_async_context(open_services(settings, secret, meter))
             await stack.enter_async_context(running(services.relay.run))
-            studio = await stack.enter_async_context(open_studio(settings))
+            studio = await stack.enter_async_context(open_studio(settings, meter))
             await stack.enter_async_context(working_pipeline(services, studio))
             await stack.enter_async_context(serving_edge(services, studio))
             await stack.enter_async_context(serving_gateway(services, studio))

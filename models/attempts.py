@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select, update
 from models.columns import now
 from models.errors import NotFound
 from models.events import Failure, OrderDied, dead_subject
+from models.meter import counted
 from models.orders import fail_order, find_order, open_work
 from models.outgoing import announce
 from models.records import Bucket, Image, Order
@@ -61,6 +62,7 @@ def fail_attempt(
     """
     tries = count_attempt(session, order_id)
     if most is None or tries < most:
+        counted(session, "calotype_order_retries_total", failure.code)
         return tries
     if fail_order(session, order_id, failure, left):
         park(session, order_id, failure)
@@ -71,6 +73,7 @@ def park(session: Session, order_id: str, failure: Failure) -> None:
     """Make a failed order a dead letter: its original stays where it is for a while."""
     order = session.get_one(Order, order_id)
     order.parked_at = now()
+    counted(session, "calotype_orders_total", "dead")
     announce(session, dead_subject(order_id), died(order, failure))
 
 

@@ -16,6 +16,7 @@ from sqlmodel import Session
 
 from models.errors import Unavailable
 from models.impatient import be_impatient
+from models.meter import Meter, tell_meter
 from models.settings import SettingsError
 
 P = ParamSpec("P")
@@ -57,6 +58,7 @@ class Database:
         writers: int,
         readers: int,
         patience: float | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._write = write
         self._read = read
@@ -64,6 +66,10 @@ class Database:
         self._writers = ThreadPoolExecutor(writers, "database-write")
         self._readers = ThreadPoolExecutor(readers, "database-read")
         self._listeners: list[Callable[[Sequence[Any]], None]] = []
+        self._meter = meter or Meter()
+        self._under_way: dict[str, set[Future[Any]]] = {"read": set(), "write": set()}
+        self._most = {"read": readers, "write": writers}
+        self._meter.watch(self._show)
 
     @property
     def engine(self) -> Engine:
@@ -83,10 +89,15 @@ class Database:
         be half known. Raises Unavailable when the database is away, or silent for too long: then
         it is not known whether it will be done.
         """
-        begun = self._writers.submit(
-            _transaction, self._write, lambda session: work(session, *args, **kwargs)
+        begun = self._begun(
+            "write",
+            self._writers,
+            lambda: _transaction(
+                self._write, lambda session: work(session, *args, **kwargs), self._meter
+            ),
         )
-        return await self._in_time(begun, asyncio.create_task(self._announced(begun)))
+        with self._counting("write"):
+            return await self._in_time(begun, asyncio.create_task(self._announced(begun)))
 
     async def _announced(self, begun: Future[tuple[T, list[Any]]]) -> T:
         result, announced = await asyncio.wrap_future(begun)
@@ -108,10 +119,44 @@ class Database:
         self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `work(session, ...)` on a connection that only reads."""
-        begun = self._readers.submit(
-            _reading, self._read, lambda session: work(session, *args, **kwargs)
+        begun = self._begun(
+            "read",
+            self._readers,
+            lambda: _reading(self._read, lambda session: work(session, *args, **kwargs)),
         )
-        return await self._in_time(begun, asyncio.wrap_future(begun))
+        with self._counting("read"):
+            return await self._in_time(begun, asyncio.wrap_future(begun))
+
+    def _begun(self, kind: str, threads: ThreadPoolExecutor, work: Callable[[], T]) -> Future[T]:
+        """The work in a thread, and on its clock what it waited and what it took."""
+        asked, meter = time.perf_counter(), self._meter
+
+        def clocked() -> T:
+            meter.timed(
+                "calotype_database_queue_seconds", kind, seconds=time.perf_counter() - asked
+            )
+            with meter.timing("calotype_database_transaction_seconds", kind):
+                return work()
+
+        begun = threads.submit(clocked)
+        self._under_way[kind].add(begun)
+        begun.add_done_callback(self._under_way[kind].discard)
+        return begun
+
+    @contextlib.contextmanager
+    def _counting(self, kind: str) -> Iterator[None]:
+        try:
+            yield
+        except Unavailable:
+            self._meter.count("calotype_database_errors_total", kind)
+            raise
+
+    def _show(self) -> None:
+        """A thread has a connection of its own while it works."""
+        for kind, most in self._most.items():
+            used = sum(one.running() for one in self._under_way[kind].copy())
+            self._meter.show("calotype_database_connections_used", kind, value=used)
+            self._meter.show("calotype_database_connections_limit", kind, value=most)
 
     def close(self) -> None:
         """Finish what runs, then close every connection."""
@@ -121,10 +166,11 @@ class Database:
         self._read.dispose()
 
 
-def _transaction(engine: Engine, work: Callable[[Session], T]) -> tuple[T, list[Any]]:
+def _transaction(engine: Engine, work: Callable[[Session], T], meter: Meter) -> tuple[T, list[Any]]:
     with _available(), Session(engine, expire_on_commit=False) as session:
         result = work(session)
         session.commit()
+        tell_meter(session, meter)
         return result, session.info.get("announced", [])
 
 
@@ -191,14 +237,22 @@ def _look_away(end: asyncio.Future[Any]) -> None:
         end.exception()
 
 
-def open_database(url: str, folder: Path, pool: int = 8, patience: float | None = None) -> Database:
+def open_database(
+    url: str,
+    folder: Path,
+    pool: int = 8,
+    patience: float | None = None,
+    meter: Meter | None = None,
+) -> Database:
     """Postgres when `url` names it, else SQLite in `folder`."""
     if url:
-        return open_postgres(url, pool, patience)
-    return open_sqlite(folder / "calotype.sqlite", pool)
+        return open_postgres(url, pool, patience, meter)
+    return open_sqlite(folder / "calotype.sqlite", pool, meter)
 
 
-def open_postgres(url: str, pool: int, patience: float | None = None) -> Database:
+def open_postgres(
+    url: str, pool: int, patience: float | None = None, meter: Meter | None = None
+) -> Database:
     """`pool` connections at most, half of them for writing; a lost one is replaced unnoticed.
 
     With `patience`, no call takes longer than so many seconds.
@@ -214,7 +268,7 @@ def open_postgres(url: str, pool: int, patience: float | None = None) -> Databas
     if patience is not None:
         be_impatient(write, patience)
         be_impatient(read, patience)
-    return Database(write, read, writers=writers, readers=readers, patience=patience)
+    return Database(write, read, writers=writers, readers=readers, patience=patience, meter=meter)
 
 
 def _postgres(address: str, connections: int, **more: Any) -> Engine:  # noqa: ANN401 SQLAlchemy's
@@ -229,7 +283,7 @@ def _postgres(address: str, connections: int, **more: Any) -> Engine:  # noqa: A
     )
 
 
-def open_sqlite(file: Path, readers: int) -> Database:
+def open_sqlite(file: Path, readers: int, meter: Meter | None = None) -> Database:
     """One writer, several readers, WAL, and every commit synced to disk."""
     if pysqlite3.dbapi2.sqlite_version_info < OLDEST_SQLITE:
         raise SettingsError(
@@ -247,7 +301,7 @@ def open_sqlite(file: Path, readers: int) -> Database:
         event.listen(engine, "connect", _set_pragmas)
     event.listen(write, "begin", _begin_immediate)
     event.listen(read, "begin", _begin_snapshot)
-    return Database(write, read, writers=1, readers=readers)
+    return Database(write, read, writers=1, readers=readers, meter=meter)
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 a DB-API connection

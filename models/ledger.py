@@ -6,6 +6,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
 from models.errors import NotFound, OutOfCredits
+from models.meter import counted
 from models.records import Account, LedgerEntry
 
 _STEP = {"grant": "open", "reserve": "open", "capture": "close", "refund": "close"}
@@ -47,9 +48,10 @@ def refuse_poor(session: Session, account_id: str, cost: int) -> None:
         raise OutOfCredits
 
 
-def capture(session: Session, account_id: str, operation_id: str) -> None:
+def capture(session: Session, account_id: str, operation_id: str, amount: Amount) -> None:
     """Make a reservation final. It moves nothing; its row says that no refund may follow."""
     _write(session, account_id, operation_id, "capture", Amount(0, 0))
+    _count(session, "capture", amount)
 
 
 def refund(session: Session, account_id: str, operation_id: str, amount: Amount) -> None:
@@ -80,6 +82,11 @@ def _move(session: Session, account_id: str, operation_id: str, kind: str, amoun
     if changed.rowcount != 1:
         raise OutOfCredits
     _write(session, account_id, operation_id, kind, amount)
+    _count(session, kind, amount)
+
+
+def _count(session: Session, kind: str, amount: Amount) -> None:
+    counted(session, "calotype_credits_total", kind, by=abs(amount.free + amount.paid))
 
 
 def _write(session: Session, account_id: str, operation_id: str, kind: str, amount: Amount) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from sqlmodel import Session
 
-_COUNTED = "counted"
+_TOLD = "told to the meter"
 
 
 class Meter:
@@ -38,12 +38,17 @@ class Meter:
             self.timed(name, *labels, seconds=time.perf_counter() - began)
 
 
+def afterwards(session: Session, tell: Callable[[Meter], None]) -> None:
+    """Tell the meter this when the transaction has committed, and nothing when it does not."""
+    session.info.setdefault(_TOLD, []).append(tell)
+
+
 def counted(session: Session, name: str, *labels: str, by: float = 1) -> None:
-    """Count this when the transaction has committed, and not at all when it does not."""
-    session.info.setdefault(_COUNTED, []).append((name, labels, by))
+    """Count this when the transaction has committed."""
+    afterwards(session, lambda meter: meter.count(name, *labels, by=by))
 
 
-def settle_counts(session: Session, meter: Meter) -> None:
+def tell_meter(session: Session, meter: Meter) -> None:
     """The transaction has committed: count what it did."""
-    for name, labels, by in session.info.get(_COUNTED, ()):
-        meter.count(name, *labels, by=by)
+    for tell in session.info.pop(_TOLD, ()):
+        tell(meter)

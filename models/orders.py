@@ -24,6 +24,7 @@ from models.galleries import check_galleries
 from models.generation import Generated, Generation
 from models.keeping import Mastered, Results, keep_new, replace_variants
 from models.made import Made
+from models.meter import Meter, afterwards, counted
 from models.outgoing import announce
 from models.photos import give_photo, take_photo_back
 from models.recipe import Recipe
@@ -84,6 +85,7 @@ def accept_order(session: Session, draft: Draft) -> None:
             session.add(_image(draft, position, photo_id))
     event = OrderAccepted(order_id=draft.order_id, request_id=draft.request_id)
     announce(session, order_subject(draft.order_id), event)
+    counted(session, "calotype_orders_total", "accepted")
     failpoint("G2.before_commit")
 
 
@@ -182,14 +184,14 @@ def finish_order(
     """
     if not _close(session, order_id, "done", original=original):
         return False
-    order = session.get_one(Order, order_id, populate_existing=True)
+    order = _ended(session, order_id)
     images = images_of(session, order)
     results = Results(made=made, masters=masters)
     if order.image_id is None:
         keep_new(session, order, images, results)
     else:
         replace_variants(session, order, images[0], results)
-    ledger.capture(session, order.account_id, order_id)
+    ledger.capture(session, order.account_id, order_id, paid_for(order))
     announce(session, outcome_subject(order_id), OrderFinished(order_id=order_id, state="done"))
     failpoint("W3.before_commit")
     return True
@@ -202,7 +204,7 @@ def fail_order(session: Session, order_id: str, failure: Failure, left: Sequence
     """
     if not _close(session, order_id, "failed", failure=failure):
         return False
-    order = session.get_one(Order, order_id, populate_existing=True)
+    order = _ended(session, order_id)
     if left and order.image_id is None:
         event = ObjectsDropped(bucket_id=order.bucket_id, storage_keys=list(left))
         announce(session, drop_subject(order_id), event)
@@ -210,11 +212,28 @@ def fail_order(session: Session, order_id: str, failure: Failure, left: Sequence
         for image in images_of(session, order):
             session.delete(image)
             take_photo_back(session, image)
-    amount = ledger.Amount(order.cost_free, order.cost_paid)
-    ledger.refund(session, order.account_id, order_id, amount)
+    ledger.refund(session, order.account_id, order_id, paid_for(order))
     announce(session, outcome_subject(order_id), OrderFinished(order_id=order_id, state="failed"))
     failpoint("F3.before_commit")
     return True
+
+
+def paid_for(order: Order) -> ledger.Amount:
+    """What was reserved for it."""
+    return ledger.Amount(order.cost_free, order.cost_paid)
+
+
+def _ended(session: Session, order_id: str) -> Order:
+    """The order as it ended just now; counted when that is committed."""
+    order = session.get_one(Order, order_id, populate_existing=True)
+    took = max(0.0, (now() - order.created_at).total_seconds())
+
+    def tell(meter: Meter) -> None:
+        meter.count("calotype_orders_total", order.state)
+        meter.timed("calotype_order_seconds", order.state, seconds=took)
+
+    afterwards(session, tell)
+    return order
 
 
 def _close(session: Session, order_id: str, state: str, **more: Original | Failure) -> bool:

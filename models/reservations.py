@@ -52,6 +52,6 @@ def settle(session: Session, found: Open) -> None:
     Raises IntegrityError when somebody else closed it meanwhile, and then nothing is moved.
     """
     if found.order == "done":
-        capture(session, found.account_id, found.operation_id)
+        capture(session, found.account_id, found.operation_id, found.amount)
     else:
         refund(session, found.account_id, found.operation_id, found.amount)

@@ -14,6 +14,7 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
 from models.errors import Unavailable
+from models.meter import Meter
 from pipeline.bus_line import AWAY, Ear, Line, Where, apart, opened
 from pipeline.bus_streams import (
     PIPELINE,
@@ -117,6 +118,8 @@ class Bus:
         self._broken = asyncio.Event()
         self._whispers: set[asyncio.Task[None]] = set()
         self._ended = False
+        self.meter = Meter()
+        """Where deliveries are counted; whoever wants to know puts another one here."""
 
     async def open(self, where: Where, within: float) -> None:
         """Connect, or raise Unavailable."""
@@ -198,11 +201,17 @@ class Bus:
                 subscription = self.jetstream.pull_subscribe_bind(PIPELINE, WORK_STREAM)
                 async with self._asking(subscription) as ask:
                     while True:
-                        yield await ask()
+                        yield self._counted(await ask())
             except AWAY:
                 await asyncio.sleep(_AGAIN_SECONDS)
                 with contextlib.suppress(*AWAY):
                     await apart(self.prepare())  # the streams may be gone with the server's disk
+
+    def _counted(self, delivery: Delivery | None) -> Delivery | None:
+        if delivery is not None:
+            turn = "first" if delivery.tries == 1 else "again"
+            self.meter.count("calotype_jetstream_deliveries_total", turn)
+        return delivery
 
     @contextlib.asynccontextmanager
     async def listening(self, *subjects: str) -> AsyncIterator[asyncio.Queue[bytes]]:

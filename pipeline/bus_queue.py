@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from models.events import DEAD
 from pipeline.bus import Bus, NotThere
-from pipeline.bus_streams import DEAD_STREAM, WORK_STREAM
+from pipeline.bus_streams import DEAD_STREAM, PIPELINE, WORK_STREAM
 
 
 class Letter(NamedTuple):
@@ -17,6 +17,27 @@ class Letter(NamedTuple):
     subject: str
     data: bytes
     time: datetime
+
+
+class Depth(NamedTuple):
+    """Messages of the work stream: not delivered, delivered, delivered again; and dead letters."""
+
+    pending: int
+    taken: int
+    again: int
+    dead: int
+
+
+async def queue_depth(bus: Bus) -> Depth:
+    """How much waits on the bus now. NotThere while there are no streams."""
+    work = await bus.ask(f"CONSUMER.INFO.{WORK_STREAM}.{PIPELINE}")
+    dead = await bus.ask(f"STREAM.INFO.{DEAD_STREAM}")
+    return Depth(
+        pending=work["num_pending"],
+        taken=work["num_ack_pending"],
+        again=work["num_redelivered"],
+        dead=dead["state"]["messages"],
+    )
 
 
 async def born(bus: Bus) -> datetime:

@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import get_args
 
 from models.errors import Unavailable
+from models.meter import Meter
 from pipeline.children import Child, NeverBegun, Reason, bear
 from pipeline.jobs import Job, Reply
 from pipeline.limits import Limits
@@ -22,8 +24,9 @@ Waiter = tuple[float, int, asyncio.Future[Child]]
 class Crew:
     """As many children as asked for, always: who dies or is worn out is replaced at once."""
 
-    def __init__(self, size: int, home: Path, limits: Limits) -> None:
+    def __init__(self, size: int, home: Path, limits: Limits, meter: Meter | None = None) -> None:
         self.size = size
+        self._meter = meter or Meter()
         self.lost: Counter[Reason] = Counter()
         self.busy_seconds = 0.0
         self._home = home
@@ -34,6 +37,8 @@ class Crew:
         self._order = itertools.count()
         self._closed = False
         self._keepers: list[asyncio.Task[None]] = []
+        for reason in get_args(Reason):
+            self._count(reason, by=0)
 
     async def open(self) -> None:
         """Spawn the first children; ChildProcessError when they cannot start."""
@@ -81,12 +86,15 @@ class Crew:
     @asynccontextmanager
     async def child(self, urgency: float) -> AsyncIterator[Child]:
         """A child for as long as the block lasts, when it is our turn."""
-        child = await self._turn(urgency)
+        with self._meter.timing("calotype_render_queue_seconds"):
+            child = await self._turn(urgency)
         started = time.monotonic()
         try:
             yield child
         finally:
-            self.busy_seconds += time.monotonic() - started
+            worked = time.monotonic() - started
+            self.busy_seconds += worked
+            self._meter.count("calotype_render_busy_seconds_total", by=worked)
             self._rest(child)
 
     async def _turn(self, urgency: float) -> Child:
@@ -125,7 +133,11 @@ class Crew:
             self._all.discard(child)
             if child.killed:
                 self.lost[child.killed] += 1
+                self._count(child.killed)
             child = await self._replace()
+
+    def _count(self, reason: Reason, by: int = 1) -> None:
+        self._meter.count("calotype_render_children_lost_total", reason.replace(" ", "_"), by=by)
 
     async def _replace(self) -> Child:
         while True:

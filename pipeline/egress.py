@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 import httpcore2
 
 from models.errors import BadSource, ForbiddenSource
+from models.meter import Meter
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -95,6 +96,7 @@ class Egress:
     user_agent: str = "Calotype"
     resolve: Resolver = field(default_factory=system_resolver)
     tls: ssl.SSLContext = field(default_factory=httpcore2.default_ssl_context)
+    meter: Meter = field(default_factory=Meter)
 
     def __post_init__(self) -> None:
         strangers = [host for host, _ in self.allow if not ip_address(host).is_loopback]
@@ -181,6 +183,7 @@ async def checked_addresses(egress: Egress, host: str, port: int) -> list[Addres
     addresses = [_literal(answer) for answer in dict.fromkeys(answers)]
     checked = [one for one in addresses if one is not None and may_connect(egress, one, port)]
     if len(checked) != len(addresses):
+        egress.meter.count("calotype_egress_refused_total")
         raise ForbiddenSource
     return checked
 

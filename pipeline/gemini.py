@@ -27,6 +27,7 @@ from models.errors import (
     ServiceError,
 )
 from models.generation import AiConfig
+from models.meter import Meter
 from models.settings import Settings
 from pipeline.gemini_answer import Painted, clean, read_answer
 
@@ -58,7 +59,8 @@ class Ask(NamedTuple):
 class Gemini:
     """The model that settings name. Opens nothing before it is asked."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, meter: Meter | None = None) -> None:
+        self._meter = meter or Meter()
         self._key = settings.gemini_key
         self._url = settings.gemini_url
         self._seconds = settings.gemini_seconds
@@ -76,6 +78,15 @@ class Gemini:
 
         Raises GenerationRefused, GenerationFailed, ModelBusy, ModelTooSlow; NoModel without key.
         """
+        try:
+            painted = await self._painted(ask)
+        except ServiceError as error:
+            self._meter.count("calotype_generations_total", error.code())
+            raise
+        self._meter.count("calotype_generations_total", "ok")
+        return painted
+
+    async def _painted(self, ask: Ask) -> Painted:
         if not self._key:
             raise NoModel
         sdk = await asyncio.to_thread(importlib.import_module, "google.genai")

@@ -13,6 +13,7 @@ from models.database import Database
 from models.errors import Unavailable
 from models.events import DROPS
 from models.failpoint import failpoint
+from models.meter import Meter
 from models.records import Outbox
 from pipeline.bus import Bus
 
@@ -34,9 +35,10 @@ class Relay:
     A message may be said twice (its id is the same both times), never not at all.
     """
 
-    def __init__(self, database: Database, bus: Bus) -> None:
+    def __init__(self, database: Database, bus: Bus, meter: Meter | None = None) -> None:
         self._database = database
         self._bus = bus
+        self._meter = meter or Meter()
         self._fresh: asyncio.Queue[Outbox] = asyncio.Queue()
         self._said: asyncio.Queue[str] = asyncio.Queue()
         database.on_announced(self._take)
@@ -56,8 +58,10 @@ class Relay:
         while True:
             rows = [await self._fresh.get(), *_rest(self._fresh)]
             with contextlib.suppress(Unavailable):  # the sweep finds what stays unsent
-                for row_id in await _publish(rows, self._bus):
+                said = await _publish(rows, self._bus)
+                for row_id in said:
                     self._said.put_nowait(row_id)
+                self._count(len(rows), len(said))
 
     async def _mark_for_ever(self) -> None:
         while True:
@@ -76,7 +80,13 @@ class Relay:
     async def sweep(self, grace: timedelta = _GRACE) -> int:
         """Publish some of what is unsent since longer than `grace`; how many rows were sent."""
         rows = await self._database.read(unsent_rows, now() - grace)
-        return await say_rows(rows, self._database, self._bus)
+        said = await say_rows(rows, self._database, self._bus)
+        self._count(len(rows), said)
+        return said
+
+    def _count(self, rows: int, said: int) -> None:
+        self._meter.count("calotype_outbox_published_total", "said", by=said)
+        self._meter.count("calotype_outbox_published_total", "failed", by=rows - said)
 
 
 async def say_rows(rows: Sequence[Outbox], database: Database, bus: Bus) -> int:

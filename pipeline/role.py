@@ -4,10 +4,12 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 
+from models.meter import Meter
 from models.settings import Settings
 from pipeline.gemini import Gemini
 from pipeline.generate import Generator, Makers
 from pipeline.limits import Limits
+from pipeline.lookout import Lookout
 from pipeline.reconcile.reconciler import Reconciler
 from pipeline.reconcile.scene import Scene, rules_of
 from pipeline.services import Services
@@ -17,9 +19,9 @@ from pipeline.verdict import Patience
 from pipeline.worker import Worker
 
 
-def open_studio(settings: Settings) -> Studio:
+def open_studio(settings: Settings, meter: Meter | None = None) -> Studio:
     """The studio that settings ask for, to be entered."""
-    return Studio(children=_children(settings), limits=limits_of(settings))
+    return Studio(children=_children(settings), limits=limits_of(settings), meter=meter)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -42,14 +44,17 @@ def _children(settings: Settings) -> int:
 def open_generator(services: Services, studio: Studio) -> Generator:
     """The generator that settings ask for. It opens nothing before it is needed."""
     settings = services.settings
-    storage, gemini = services.stores.own, Gemini(settings)
+    storage, gemini = services.stores.own, Gemini(settings, services.meter)
     return Generator(services.database, storage, studio, gemini, settings.gemini_calls)
 
 
 @contextlib.asynccontextmanager
 async def pipeline_alone(services: Services) -> AsyncIterator[None]:
     """Process orders with a studio of its own while the block runs."""
-    async with open_studio(services.settings) as studio, working_pipeline(services, studio):
+    async with (
+        open_studio(services.settings, services.meter) as studio,
+        working_pipeline(services, studio),
+    ):
         yield
 
 
@@ -67,7 +72,9 @@ async def working_pipeline(services: Services, studio: Studio) -> AsyncIterator[
     )
     rules = rules_of(settings)
     scene = Scene(services.database, services.stores.own, services.bus, rules)
-    async with running(Reconciler(scene, settings.sweep_seconds).run):
+    lookout = Lookout(services.database, services.bus, studio, services.meter)
+    reconciler = Reconciler(scene, settings.sweep_seconds, services.meter)
+    async with running(reconciler.run), running(lookout.run):
         async with running(worker.run):
             yield
         await worker.drain(services.drain.left())

@@ -36,8 +36,8 @@ class Services:
         self.bus = bus
         self.stores = stores
         self.meter = meter
-        self.egress = open_egress(settings)
-        self.relay = Relay(database, bus)
+        self.egress = open_egress(settings, meter)
+        self.relay = Relay(database, bus, meter)
         self.drain = Drain(settings.drain_seconds, settings.linger_seconds)
 
 
@@ -52,26 +52,31 @@ async def open_services(
     """
     meter = meter or Meter()
     database = open_database(
-        settings.database_url, settings.data, settings.database_pool, settings.database_seconds
+        settings.database_url,
+        settings.data,
+        settings.database_pool,
+        settings.database_seconds,
+        meter,
     )
     with contextlib.closing(database):
         await database.run(refuse_undurable)
         await refuse_unsynced(settings.nats_proof)
         bus = await connect(settings.nats_url, settings.nats_token, settings.nats_replicas)
         async with contextlib.aclosing(bus):
+            bus.meter = meter
             await bus.prepare()
-            tunnel = open_tunnel(settings)
+            tunnel = open_tunnel(settings, meter)
             async with tunnel.listening():
-                stores = Stores(open_storage(settings), secret, tunnel)
+                stores = Stores(open_storage(settings, meter), secret, tunnel, meter)
                 yield Services(settings, secret, database, bus, stores, meter)
 
 
-def open_tunnel(settings: Settings) -> Tunnel:
+def open_tunnel(settings: Settings, meter: Meter) -> Tunnel:
     """The way to customers' storage: as to originals, and only where TLS is spoken."""
-    return Tunnel(replace(open_egress(settings), ports=frozenset({443})))
+    return Tunnel(replace(open_egress(settings, meter), ports=frozenset({443})))
 
 
-def open_egress(settings: Settings) -> Egress:
+def open_egress(settings: Settings, meter: Meter) -> Egress:
     """What may be fetched from: the public internet, and what a test opens of this machine."""
     open_ports = [int(port) for port in settings.source_loopback_ports.split(",") if port]
-    return Egress(allow=frozenset(("127.0.0.1", port) for port in open_ports))
+    return Egress(allow=frozenset(("127.0.0.1", port) for port in open_ports), meter=meter)

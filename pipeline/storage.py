@@ -16,6 +16,7 @@ from obstore.store import LocalStore, S3Store
 
 from models.errors import Unavailable
 from models.failpoint import failpoint
+from models.meter import Meter
 from models.settings import Settings
 from models.wire import Wire
 
@@ -83,10 +84,19 @@ class Storage:
     Raises MissingObject for a key without an object, Unavailable when the store is away.
     """
 
-    def __init__(self, store: Store, buffer: int, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        buffer: int,
+        folder: Path | None = None,
+        meter: Meter | None = None,
+        backend: str = "s3",
+    ) -> None:
         self._store = store
         self._buffer = buffer
         self._folder = folder
+        self._meter = meter or Meter()
+        self._backend = backend
 
     async def put(
         self, key: str, data: bytes | Path, content_type: str = "", *, lasting: bool = True
@@ -97,17 +107,19 @@ class Storage:
         is not `lasting` may go, or be torn, in a power cut.
         """
         told = {"Content-Type": content_type} if content_type and self._folder is None else None
-        with _available():
-            await obstore.put_async(self._store, key, data, attributes=told)
-        failpoint("W2.before_sync")
-        if lasting:
-            await self._sync(key)
+        with self._measured("put"):
+            with _available():
+                await obstore.put_async(self._store, key, data, attributes=told)
+            failpoint("W2.before_sync")
+            if lasting:
+                await self._sync(key)
 
     async def copy(self, source: str, key: str) -> None:
         """Keep the bytes of one object under another key, too."""
-        with self._typed(source):
-            await obstore.copy_async(self._store, source, key)
-        await self._sync(key)
+        with self._measured("copy"):
+            with self._typed(source):
+                await obstore.copy_async(self._store, source, key)
+            await self._sync(key)
 
     @contextlib.asynccontextmanager
     async def writer(self, key: str) -> AsyncIterator[Sink]:
@@ -123,14 +135,15 @@ class Storage:
             with contextlib.suppress(BaseError, OSError):
                 await store.__aexit__(type(error), error, error.__traceback__)
             raise
-        with _available():
-            await store.__aexit__(None, None, None)
-        failpoint("G1.before_sync")
-        await self._sync(key)
+        with self._measured("write"):
+            with _available():
+                await store.__aexit__(None, None, None)
+            failpoint("G1.before_sync")
+            await self._sync(key)
 
     async def get(self, key: str) -> bytes:
         """The whole object."""
-        with self._typed(key):
+        with self._measured("get"), self._typed(key):
             if self._folder is not None:
                 (self._folder / key).stat()  # a miss costs 20 times as much in obstore's threads
             result = await obstore.get_async(self._store, key)
@@ -153,7 +166,7 @@ class Storage:
             path.unlink(missing_ok=True)
 
     async def _download(self, key: str, path: Path) -> None:
-        with self._typed(key):
+        with self._measured("download"), self._typed(key):
             result = await obstore.get_async(self._store, key)
             with path.open("wb") as file:
                 async for chunk in result.stream(min_chunk_size=1 << 20):
@@ -165,7 +178,7 @@ class Storage:
             if self._folder is not None and _LITTER.search(key):
                 await asyncio.to_thread((self._folder / key).unlink, missing_ok=True)
                 continue
-            with contextlib.suppress(MissingObject), self._typed(key):
+            with contextlib.suppress(MissingObject), self._measured("delete"), self._typed(key):
                 await obstore.delete_async(self._store, key)
 
     async def delete_under(self, prefix: str) -> int:
@@ -197,7 +210,7 @@ class Storage:
 
     async def _is_there(self, key: str, turns: asyncio.Semaphore) -> bool:
         async with turns:
-            with _available():
+            with self._measured("head"), _available():
                 try:
                     await obstore.head_async(self._store, key)
                 except FileNotFoundError:  # no words come with it: `check` knows of the bucket
@@ -206,7 +219,7 @@ class Storage:
 
     async def check(self) -> None:
         """Raise Unavailable unless the store answers, and the bucket is there."""
-        with _available():
+        with self._measured("list"), _available():
             async for _ in obstore.list(self._store, "check/", chunk_size=1):
                 return
 
@@ -214,6 +227,18 @@ class Storage:
         if self._folder is not None:
             with _available():
                 await asyncio.to_thread(_sync_file_and_folders, self._folder, self._folder / key)
+
+    @contextlib.contextmanager
+    def _measured(self, operation: str) -> Iterator[None]:
+        """The block is this operation. An object that is missing is an answer, and no failure."""
+        with self._meter.timing("calotype_storage_operation_seconds", self._backend, operation):
+            try:
+                yield
+            except Unavailable as error:
+                why = {StorageDenies: "denied", NoPlace: "no_place"}.get(type(error), "away")
+                labels = (self._backend, operation, why)
+                self._meter.count("calotype_storage_errors_total", *labels)
+                raise
 
     @contextlib.contextmanager
     def _typed(self, key: str) -> Iterator[None]:
@@ -309,22 +334,22 @@ def _prune(folder: Path) -> None:
             path.rmdir()
 
 
-def open_storage(settings: Settings) -> Storage:
+def open_storage(settings: Settings, meter: Meter | None = None) -> Storage:
     """S3 when an address names it, else a folder in the data folder."""
     if settings.objects_url:
-        return open_s3(settings)
-    return open_folder(settings.data / "objects")
+        return open_s3(settings, meter)
+    return open_folder(settings.data / "objects", meter)
 
 
-def open_folder(folder: Path) -> Storage:
+def open_folder(folder: Path, meter: Meter | None = None) -> Storage:
     """Objects as files of one folder, which is made when it is not there."""
     root = folder.resolve()
     root.mkdir(parents=True, exist_ok=True)
     _sync_way_to(root)
-    return Storage(LocalStore(root), _LOCAL_BUFFER, root)
+    return Storage(LocalStore(root), _LOCAL_BUFFER, root, meter, "local")
 
 
-def open_s3(settings: Settings) -> Storage:
+def open_s3(settings: Settings, meter: Meter | None = None) -> Storage:
     """Objects in S3 or what speaks like it."""
     bucket, _, prefix = settings.objects_url.removeprefix("s3://").partition("/")
     config = {
@@ -344,7 +369,7 @@ def open_s3(settings: Settings) -> Storage:
         },
         retry_config={"max_retries": 3, "retry_timeout": _SILENCE},
     )
-    return Storage(store, _S3_BUFFER)
+    return Storage(store, _S3_BUFFER, None, meter)
 
 
 def _credentials(place: Place) -> "S3Credential":
@@ -356,7 +381,7 @@ def _credentials(place: Place) -> "S3Credential":
     }
 
 
-def open_customer(place: Place, proxy: str) -> Storage:
+def open_customer(place: Place, proxy: str, meter: Meter | None = None) -> Storage:
     """Objects in a customer's S3, reached through `proxy` alone; gives up soon."""
     store = S3Store(
         place.bucket,
@@ -381,4 +406,4 @@ def open_customer(place: Place, proxy: str) -> Storage:
         },
         retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=5)},
     )
-    return Storage(store, _S3_BUFFER)
+    return Storage(store, _S3_BUFFER, None, meter, "customer")

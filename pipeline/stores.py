@@ -8,6 +8,7 @@ import msgspec
 
 from models.buckets import Credentials
 from models.errors import BucketRefused
+from models.meter import Meter
 from models.records import Bucket
 from models.vault import Unsealable, unseal
 from pipeline.customers import CustomerStorage
@@ -41,11 +42,14 @@ class Stores:
     `secret` opens the customers' credentials; their storage is reached through `tunnel` alone.
     """
 
-    def __init__(self, own: Storage, secret: str, tunnel: Tunnel) -> None:
+    def __init__(
+        self, own: Storage, secret: str, tunnel: Tunnel, meter: Meter | None = None
+    ) -> None:
         self.own = own
         self.egress = tunnel.egress
         self._secret = secret
         self._tunnel = tunnel
+        self._meter = meter or Meter()
         self._open: OrderedDict[str, _Open] = OrderedDict()
 
     def of(self, bucket: Bucket) -> Objects:
@@ -61,7 +65,7 @@ class Stores:
 
     def at(self, place: Place) -> Storage:
         """A customer's storage as it is, to try it."""
-        return open_customer(place, self._tunnel.url)
+        return open_customer(place, self._tunnel.url, self._meter)
 
     def _customer(self, bucket: Bucket) -> CustomerStorage:
         """The open one, unless it was changed: connections and failures are remembered."""

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self, overload
+from typing import Self, get_args, overload
 
 from models.errors import ImageTooLarge, Overloaded, RenderCrashed
+from models.meter import Meter
 from models.recipe import Recipe, settle
 from models.wire import Wire
 from pipeline.admission import admit
@@ -24,7 +25,7 @@ from pipeline.photo import stand_in
 from pipeline.plan import Plan, plan
 from pipeline.prints import Probe
 from pipeline.scratch import Scratch, default_scratch
-from pipeline.stages import Stage
+from pipeline.stages import Format, Stage
 
 _AT_ONCE = -math.inf  # a header is read in a millisecond: before everything else
 _IN_TURN = 0.0
@@ -130,8 +131,10 @@ class Studio:
         children: int | None = None,
         scratch: Path | None = None,
         limits: Limits | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.limits = limits or Limits()
+        self._meter = meter or Meter()
         self._size = children or os.cpu_count() or 1
         self._root = scratch or default_scratch()
         self._budget = Budget(self.limits.budget or self.limits.memory * self._size)
@@ -141,12 +144,13 @@ class Studio:
         if "VIPS_UNLIMITED" in os.environ:
             raise RuntimeError("VIPS_UNLIMITED turns the decoders' own checks off: unset it.")
         self._scratch = Scratch(self._root)
-        self._crew = Crew(self._size, self._scratch.home, self.limits)
+        self._crew = Crew(self._size, self._scratch.home, self.limits, self._meter)
         try:
             await self._crew.open()
         except BaseException:
             self._scratch.close()
             raise
+        self._meter.watch(self._show)
         return self
 
     async def __aexit__(
@@ -170,7 +174,7 @@ class Studio:
 
     @property
     def counters(self) -> Counters:
-        """A snapshot for the metrics."""
+        """A snapshot of it."""
         crew = self._crew
         return Counters(
             children=len(crew.alive),
@@ -231,14 +235,16 @@ class Studio:
             if len(made) != 1:
                 raise RenderCrashed
         stages = [one for reply in replies if isinstance(reply, Finished) for one in reply.stages]
-        self._note(stages)
-        return Prints(folder, made, probe, stages)
+        prints = Prints(folder, made, probe, stages)
+        self._note(source, prints)
+        return prints
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
         """A place in the house: one for each child, and `queue` more."""
         if self._inside >= self._size + self.limits.queue:
             self._refused += 1
+            self._meter.count("calotype_render_refused_total")
             raise Overloaded(retry_after=self._patience())
         self._inside += 1
         try:
@@ -266,13 +272,31 @@ class Studio:
         with self._folder() as folder:
             order = Order(todo, source, folder, self.limits.seconds, told, asked)
             made, stages = await carry_out(order, self._crew)
-        self._note(stages)
-        prints = _spread(todo, [_stored(folder, one) for one in made])
-        return Prints(folder, prints, probe, stages)
+        spread = _spread(todo, [_stored(folder, one) for one in made])
+        prints = Prints(folder, spread, probe, stages)
+        self._note(source, prints)
+        return prints
 
-    def _note(self, _stages: Sequence[Stage]) -> None:
-        """An order was carried out, and this is what its steps took."""
+    def _note(self, source: Path, prints: Prints) -> None:
+        """An order was carried out: what its steps took, what went in and what came out."""
         self._orders += 1
+        meter = self._meter
+        for stage in prints.stages:
+            meter.timed("calotype_render_seconds", stage.name, stage.format, seconds=stage.seconds)
+        size = source.stat().st_size
+        meter.count("calotype_variant_in_bytes_total", _known(prints.probe.format), by=size)
+        for made in prints:
+            meter.count("calotype_variants_total", _known(made.format))
+            meter.count("calotype_variant_out_bytes_total", _known(made.format), by=made.size)
+
+    def _show(self) -> None:
+        """What stands now, for the metrics."""
+        now, meter = self.counters, self._meter
+        free = now.free
+        meter.show("calotype_render_children", "idle", value=free)
+        meter.show("calotype_render_children", "busy", value=now.children - free)
+        meter.show("calotype_render_waiting", value=now.inside)
+        meter.show("calotype_render_memory_lent_bytes", value=now.memory_lent)
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:
@@ -293,6 +317,11 @@ def _spread(todo: Plan, made: Sequence[StoredPrint]) -> list[StoredPrint]:
         for position in part.positions
     }
     return [places[position] for position in sorted(places)]
+
+
+def _known(name: str) -> str:
+    """A format as a label: it comes from a child, which may say anything."""
+    return name if name in get_args(Format) else "other"
 
 
 def _stored(folder: Path, printed: Printed) -> StoredPrint:

@@ -38,6 +38,16 @@ KINDS = {
     "balances": Kind("Accounts whose credits are not their ledger's sum", "only shown: look why"),
 }
 
+_NOW_AND_THEN = (
+    *("reservations", "staging", "litter", "orphans", "strangers", "missing"),
+    *("sizes", "storage", "counts", "balances"),
+)
+FOUND_BY = {
+    "round": ("unsent", "orders", "tombstones", "buckets", "drops", "reservations", "letters"),
+    "sweep": _NOW_AND_THEN,
+}
+"""What a round can find, and what a sweep can."""
+
 REPORTED_ONLY = frozenset({"strangers", "missing", "balances"})
 
 

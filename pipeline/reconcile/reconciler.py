@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 
@@ -10,10 +11,11 @@ import structlog
 
 from models.database import Database
 from models.errors import Unavailable
+from models.meter import Meter
 from models.turns import turn
 from pipeline.bus import NotThere
 from pipeline.bus_queue import born
-from pipeline.reconcile.findings import Findings, Report
+from pipeline.reconcile.findings import FOUND_BY, KINDS, Findings, Report
 from pipeline.reconcile.rounds import EVERY_MINUTE, NOW_AND_THEN, Step, go_round
 from pipeline.reconcile.scene import Scene
 
@@ -28,8 +30,11 @@ _AGAIN_SECONDS = 15.0
 class Reconciler:
     """A round now and every minute, at once when the work stream is a new one; a sweep at times."""
 
-    def __init__(self, scene: Scene, sweep_seconds: float) -> None:
+    def __init__(self, scene: Scene, sweep_seconds: float, meter: Meter | None = None) -> None:
         self._scene = scene
+        self._meter = meter or Meter()
+        for kind in KINDS:
+            self._meter.count("calotype_reconciler_findings_total", kind, by=0)
         self._sweep_seconds = sweep_seconds
         self._born: datetime | None = None
 
@@ -57,11 +62,27 @@ class Reconciler:
             async with taking_turn(self._scene.database, name) as ours:
                 report = Report()
                 found = await go_round(steps, self._scene, report) if ours else report.findings
+                if ours:
+                    self._count(name, found)
         except Unavailable as error:
             found = Findings(unseen={name: str(error)})
+            self._count(name, found)
         if found:
             log.warning("found", during=name, **found.counts, **_unseen(found))
         return found
+
+    def _count(self, name: str, found: Findings) -> None:
+        meter = self._meter
+        for kind, number in found.counts.items():
+            meter.count("calotype_reconciler_findings_total", kind, by=number)
+        meter.count("calotype_reconciler_rounds_total", name, "blind" if found.unseen else "ok")
+        if found.unseen:
+            return
+        for kind in FOUND_BY[name]:
+            number = found.counts.get(kind, 0)
+            meter.show("calotype_reconciler_last_findings", kind, value=number)
+        ended = time.time()
+        meter.show("calotype_reconciler_last_round_timestamp_seconds", name, value=ended)
 
     async def _is_new_within(self, seconds: float) -> bool:
         """Whether the work stream is lost, or made anew, before so many seconds have passed."""

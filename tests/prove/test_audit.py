@@ -104,7 +104,8 @@ def test_an_object_without_a_row_is_stray(shop: Shop, place: str) -> None:
 
 def _charge_again(session: Session) -> None:
     ledger.reserve(session, session.exec(select(Account.id)).one(), "again", 1)
-    ledger.capture(session, session.exec(select(Account.id)).one(), "again")
+    amount = ledger.Amount(1, 0)
+    ledger.capture(session, session.exec(select(Account.id)).one(), "again", amount)
 
 
 def _never_capture(session: Session) -> None:

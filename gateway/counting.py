@@ -1,0 +1,77 @@
+"""Every request is counted as it was answered, by the template of its route and never its path.
+
+Outermost: what is refused before there is a route, as 401, 404 and 405 are, is counted as what its
+client got to see.
+"""
+
+import time
+from http import HTTPStatus
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from models.meter import Meter
+
+NOWHERE = "(none)"
+"""The route of what belongs to none."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_LEFT = 499
+"""What is counted for a client who left before there was an answer; nginx's number for it."""
+
+
+def with_counts(app: ASGIApp, meter: Meter) -> ASGIApp:
+    """`app`, whose answers are counted and timed."""
+    inside = 0
+
+    def show() -> None:
+        meter.show("calotype_gateway_requests_in_flight", value=inside)
+
+    meter.watch(show)
+
+    async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal inside
+        if scope["type"] != ScopeType.HTTP:
+            await app(scope, receive, send)
+            return
+        seen = _Seen(send)
+        began = time.perf_counter()
+        inside += 1
+        try:
+            await app(scope, receive, seen.send)
+        except Exception:
+            seen.broke()
+            raise
+        finally:
+            inside -= 1
+            _count(meter, scope, seen, time.perf_counter() - began)
+
+    return counting
+
+
+class _Seen:
+    """Stands before `send`: what was answered, and how many bytes."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = _LEFT
+        self.size = 0
+
+    def broke(self) -> None:
+        """Nobody answers any more: the server says 500 where nothing was said."""
+        if self.status == _LEFT:
+            self.status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif message["type"] == "http.response.body":
+            self.size += len(message.get("body", b""))
+        await self._send(message)
+
+
+def _count(meter: Meter, scope: HTTPScope, seen: _Seen, seconds: float) -> None:
+    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+    route = str(scope.get("path_template") or NOWHERE)
+    meter.count("calotype_gateway_requests_total", method, route, str(seen.status))
+    meter.timed("calotype_gateway_request_seconds", method, route, seconds=seconds)
+    meter.count("calotype_gateway_response_bytes_total", by=seen.size)
