@@ -1,0 +1,1 @@
+"""The dashboards: tables of panels, what Grafana reads, and pictures of them."""
