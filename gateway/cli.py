@@ -11,7 +11,7 @@ from gateway.cli_edge import url
 from gateway.cli_import import import_
 from gateway.cli_options import DATA, plain_errors, read
 from gateway.cli_reconcile import reconcile
-from gateway.cli_status import status
+from gateway.cli_status import doctor, status
 from gateway.cli_users import users
 
 
@@ -85,6 +85,6 @@ def edge(**given: Any) -> None:
     asyncio.run(run_role("edge", serving_edge, read(**given)))
 
 
-for command in (status, import_, migrate, keys, accounts, users, reconcile, dead, url):
+for command in (status, doctor, import_, migrate, keys, accounts, users, reconcile, dead, url):
     main.add_command(command)
 main.add_command(settings_table, "settings")

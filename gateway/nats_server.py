@@ -130,7 +130,7 @@ async def _ended(process: subprocess.Popen[bytes]) -> None:
 def _spawn(config: Path) -> subprocess.Popen[bytes]:
     with (config.parent / "nats.log").open("ab") as words:
         return subprocess.Popen(  # noqa: S603 the server of this install
-            [_binary(), "-c", str(config)],
+            [binary(), "-c", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=words,
             stderr=words,
@@ -159,7 +159,8 @@ accounts {{ $SYS {{ users: [ {{ user: system, password: "{passwords.system}" }} 
 """
 
 
-def _binary() -> str:
+def binary() -> str:
+    """The path of the nats-server of this install, or of this machine. Raises SettingsError."""
     found = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
     found = found or shutil.which("nats-server")
     if not found:

@@ -45,6 +45,11 @@ async def born(bus: Bus) -> datetime:
     return _moment((await bus.ask(f"STREAM.INFO.{WORK_STREAM}"))["created"])
 
 
+async def clock(bus: Bus) -> datetime:
+    """What time it is there."""
+    return _moment((await bus.ask(f"STREAM.INFO.{WORK_STREAM}"))["ts"])
+
+
 async def queued_subjects(bus: Bus) -> set[str]:
     """The subjects of all messages that wait in the work stream."""
     return await _subjects(bus, WORK_STREAM)

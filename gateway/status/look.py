@@ -2,21 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 from sqlmodel import Session, text
 
+from gateway.deadline import Away, answer_of
 from gateway.folder import Occupied, locked, running_at
 from gateway.nats_server import NatsAddress, running_nats
 from gateway.status.facts import Base, Bus, Facts
 from models.backlog import Backlog, backlog
 from models.columns import now
 from models.database import open_database
-from models.errors import ServiceError, Unavailable
+from models.errors import Unavailable
 from models.roll import ROLL, Present
 from models.schema import newest, revision_of
 from models.settings import Settings, SettingsError
@@ -25,8 +26,6 @@ from pipeline.bus import NotThere, connect
 from pipeline.bus_roll import asked, server_version
 from pipeline.bus_streams import DEAD_STREAM, PIPELINE, WORK_STREAM
 from pipeline.storage import open_storage
-
-T = TypeVar("T")
 
 SECONDS = 3.0
 
@@ -39,7 +38,7 @@ async def look(settings: Settings) -> Facts:
         "database": _base(settings),
         "object storage": _objects(settings),
     }
-    found = await asyncio.gather(*(answer_of(part) for part in parts.values()))
+    found = await asyncio.gather(*(answer_of(part, SECONDS) for part in parts.values()))
     answers = dict(zip(parts, found, strict=True))
     bus, base = answers["message bus"], answers["database"]
     facts = Facts(
@@ -54,33 +53,6 @@ async def look(settings: Settings) -> Facts:
     if facts.bus is not None and facts.bus.present:
         return facts
     return msgspec.structs.replace(facts, api=await _api(settings))
-
-
-class Away(str):
-    """Why a part did not answer, in a sentence."""
-
-    __slots__ = ()
-
-
-async def answer_of(work: Coroutine[Any, Any, T], seconds: float = SECONDS) -> T | Away:
-    """What the work gives, or why it does not. Who does not end in time is left behind."""
-    task = asyncio.create_task(work)
-    task.add_done_callback(_look_away)
-    done, _ = await asyncio.wait((task,), timeout=seconds)
-    if not done:
-        task.cancel()
-        return Away(f"does not answer within {seconds:g} seconds")
-    try:
-        return task.result()
-    except (SettingsError, ServiceError) as error:
-        return Away(error)
-    except Exception as error:  # noqa: BLE001 whatever it is, it is what we found
-        return Away(f"{type(error).__name__}: {error}")
-
-
-def _look_away(task: "asyncio.Task[Any]") -> None:
-    if not task.cancelled():
-        task.exception()
 
 
 def is_running(settings: Settings) -> bool | None:
@@ -107,8 +79,7 @@ def bus_of(settings: Settings, *, running: bool | None) -> NatsAddress:
 
 async def _bus(settings: Settings, *, running: bool | None) -> Bus:
     where = bus_of(settings, running=running)
-    bus = await _connected(where)
-    async with contextlib.aclosing(bus):
+    async with open_line(where) as bus:
         present, work, dead = await asyncio.gather(
             asked(bus, ROLL), _consumer(bus), _stream(bus, DEAD_STREAM)
         )
@@ -123,12 +94,16 @@ async def _bus(settings: Settings, *, running: bool | None) -> Bus:
         )
 
 
-async def _connected(where: NatsAddress) -> Line:
+@contextlib.asynccontextmanager
+async def open_line(where: NatsAddress) -> AsyncIterator[Line]:
+    """A line to this bus while the block runs. Unavailable soon, when there is none."""
     try:
-        return await connect(where.url, where.token, within=SECONDS - 0.5, pace=SECONDS)
+        bus = await connect(where.url, where.token, within=SECONDS - 0.5, pace=SECONDS)
     except Unavailable:
         places = ", ".join(place_of(url) for url in where.url.split(","))
         raise Unavailable(f"{places} does not answer, or does not let us in") from None
+    async with contextlib.aclosing(bus):
+        yield bus
 
 
 def place_of(url: str) -> str:
@@ -195,7 +170,7 @@ async def _objects(settings: Settings) -> bool:
 
 async def _api(settings: Settings) -> str | None:
     address = running_at(settings.data).get("api") or settings.public_api
-    answered = await answer_of(_asked_directly(address))
+    answered = await answer_of(_asked_directly(address), SECONDS)
     return None if isinstance(answered, Away) else address
 
 
