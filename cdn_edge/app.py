@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from time import perf_counter
 
 from cdn_edge.answers import any_condition, beside, permit, refuse, send
 from cdn_edge.asked import Asked
@@ -14,8 +15,10 @@ from cdn_edge.policies import Policies
 from cdn_edge.reading import Reading
 from cdn_edge.rsgi import HTTPProtocol, Scope
 from cdn_edge.source import Source
-from cdn_edge.supply import Limits, Making, Supply
+from cdn_edge.supply import COLLAPSED, Limits, Making, Supply
+from cdn_edge.tallies import NONE, Noted, Tallies, tier_of
 from models.errors import BadRequest, MethodNotAllowed, ServiceError
+from models.meter import Meter
 
 __all__ = ["Conversion", "Edge", "Limits", "edge_app"]
 
@@ -40,7 +43,11 @@ class Edge:
     they raise Unavailable: distrust, and try the same purge again before trusting.
     """
 
-    def __init__(self, supply: Supply, cache: Cache, reading: Reading | None) -> None:
+    def __init__(
+        self, supply: Supply, cache: Cache, reading: Reading | None, meter: Meter | None = None
+    ) -> None:
+        self._tallies = Tallies(meter or Meter())
+        self._note_hit = self._tallies.hits.note
         self._supply = supply
         self._cache = cache
         self._get = cache.get
@@ -56,7 +63,7 @@ class Edge:
 
         These lines are all that a hit costs.
         """
-        name, extras = scope.path, None
+        began, name, extras = perf_counter(), scope.path, None
         if scope.query_string:
             known = self._reading.known(scope) if self._reading else None
             if known is None:
@@ -67,15 +74,25 @@ class Edge:
             return False
         headers = beside(copy.headers, extras) if extras else copy.headers
         if any_condition(scope.headers):
-            send(scope, proto, copy, headers)
+            noted = Noted(proto)
+            send(scope, noted, copy, headers)
+            self._note_hit(noted.status, noted.size, began)
         else:
             proto.response_bytes(200, headers, copy.body)
+            self._note_hit(200, len(copy.body), began)
         return True
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         """Answer one request."""
         if not self.at_once(scope, proto):
-            await self._serve(scope, proto)
+            began, noted = perf_counter(), Noted(proto)
+            tier = await self._serve(scope, noted)
+            self._tallies.answered(tier, noted, began)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether copies are served without asking."""
+        return self._supply.trusted
 
     def trust(self) -> None:
         """Every purge up to now has been heard: serve from cache without asking."""
@@ -109,10 +126,11 @@ class Edge:
         """Remember how far purges have come, together with the copies. Raises Unavailable."""
         await self._cache.set_bookmark(mark)
 
-    async def _serve(self, scope: Scope, proto: HTTPProtocol) -> None:
+    async def _serve(self, scope: Scope, proto: HTTPProtocol) -> str:
+        """Answer; the tier that the answer came from."""
         if scope.method == "OPTIONS":
             permit(proto)
-            return
+            return NONE
         try:
             asked = await self._read(scope)
             found = await self._supply.obtain(asked)
@@ -123,6 +141,10 @@ class Edge:
             refuse(scope, proto, ServiceError())
         else:
             send(scope, proto, found.copy, dressed(found, asked, time.time()))
+            if found.status.endswith(COLLAPSED):
+                self._tallies.collapsed()
+            return tier_of(found.status)
+        return NONE
 
     async def _read(self, scope: Scope) -> Asked:
         """What this request asks for, or the reason why it may not."""
@@ -144,6 +166,7 @@ def edge_app(
     cache: Cache,
     limits: Limits | None = None,
     conversion: Conversion | None = None,
+    meter: Meter | None = None,
 ) -> Edge:
     """The edge over these two functions and this cache; with a `conversion` it converts."""
     limits = limits or Limits()
@@ -155,7 +178,7 @@ def edge_app(
         fetches=limits.fetches,
     )
     if conversion is None:
-        return Edge(Supply(source, cache, limits), cache, None)
+        return Edge(Supply(source, cache, limits), cache, None, meter)
     supply = Supply(source, cache, limits, conversion.making)
     reading = Reading(conversion.policies, supply.bucket_of, local=conversion.local)
-    return Edge(supply, cache, reading)
+    return Edge(supply, cache, reading, meter)

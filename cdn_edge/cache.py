@@ -1,7 +1,9 @@
 """The two caches as one: memory in front, disk behind."""
 
 import asyncio
+import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,12 +16,14 @@ from cdn_edge.disk import Disk, open_disk
 from cdn_edge.entry import Entry
 from cdn_edge.memory import Memory
 from models.errors import Unavailable
+from models.meter import Meter
 
 T = TypeVar("T")
 
 _HEADERS_WEIGHT = 2_000
 """Bytes a copy takes beside its body: entry, header list, queue places (1,650 measured)."""
 _THREADS = 4
+_WEIGH_SECONDS = 5.0
 _MOST_WAITING_WRITES = 64
 """Bodies that may wait for the disk; beyond that a copy is not written, and fetched again later."""
 
@@ -96,6 +100,33 @@ class Cache:
         """Remember that every purge up to this mark is done. Raises Unavailable."""
         if self._disk is not None:
             await self._purging(self._disk.set_bookmark, mark)
+
+    def observed(self, meter: Meter) -> None:
+        """Show a meter what there is, and what made room, whenever it looks."""
+        memory, told = self._memory, Counter[str]()
+
+        def evicted(tier: str, so_far: int) -> None:
+            meter.count("calotype_edge_evictions_total", tier, by=so_far - told[tier])
+            told[tier] = so_far
+
+        def look() -> None:
+            evicted("memory", memory.evicted)
+            meter.show("calotype_edge_cache_bytes", "memory", value=memory.weight)
+            meter.show("calotype_edge_cache_limit_bytes", "memory", value=memory.limit)
+            meter.show("calotype_edge_cache_copies", value=len(memory))
+            if self._disk is not None:
+                evicted("disk", self._disk.evicted)
+                meter.show("calotype_edge_cache_limit_bytes", "disk", value=self._disk.limit)
+
+        meter.watch(look)
+
+    async def weigh(self, meter: Meter) -> None:
+        """Show now and then how much is on disk, until cancelled: only its index knows."""
+        while self._disk is not None:
+            with contextlib.suppress(sqlite.Error, OSError):
+                weight = await self._in_thread(self._disk.weight)
+                meter.show("calotype_edge_cache_bytes", "disk", value=weight)
+            await asyncio.sleep(_WEIGH_SECONDS)
 
     async def close(self) -> None:
         """Finish writing and let go of the disk."""

@@ -53,11 +53,13 @@ class Disk:
 
     def __init__(self, folder: Path, limit: int) -> None:
         self._folder = folder
-        self._limit = limit
         # Two connections: a reader never waits for a writer, here or in another process.
         self._index, self._lock = _open_index(folder), threading.Lock()
         self._reader, self._reading = _open_index(folder), threading.Lock()
         self._used: dict[str, int] = {}
+        self.limit = limit
+        self.evicted = 0
+        """Copies that made room so far, in this process."""
         self._closing = False
 
     def get(self, path: str) -> tuple[Entry, bytes] | None:
@@ -80,7 +82,7 @@ class Disk:
 
     def put(self, path: str, entry: Entry, body: bytes, ticket: int) -> bool:
         """Keep this copy unless its path was purged since the ticket; whether it was kept."""
-        if len(body) > self._limit:
+        if len(body) > self.limit:
             return False
         name = _name(path, entry.etag)
         with self._temporary(body) as temporary, self._transaction():
@@ -189,11 +191,12 @@ class Disk:
         oldest = self._index.execute("SELECT path, size FROM copies ORDER BY used")
         doomed = []
         for other, weight in oldest:
-            if total + size <= self._limit:
+            if total + size <= self.limit:
                 break
             doomed.append(other)
             total -= weight
         oldest.close()
+        self.evicted += len(doomed)
         return unneeded.union(*(self._delete("path = ?", (other,)) for other in doomed))
 
     def _delete(self, condition: str, values: tuple[str, ...]) -> set[str]:

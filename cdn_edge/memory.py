@@ -36,6 +36,8 @@ class Memory(Generic[T]):
         self._small: OrderedDict[str, None] = OrderedDict()
         self._main: OrderedDict[str, None] = OrderedDict()
         self._ghosts: OrderedDict[int, None] = OrderedDict()
+        self.evicted = 0
+        """Copies that made room so far."""
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -102,6 +104,7 @@ class Memory(Generic[T]):
                 break
             self._spare(key)
         key = self._oldest()
+        self.evicted += 1
         if self._take(key).small:
             self._remember(key)
 

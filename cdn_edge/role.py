@@ -40,7 +40,13 @@ async def serving_edge(
         stack.push_async_callback(cache.close)
         making = await stack.enter_async_context(_making(services, studio))
         conversion = Conversion(policies, making, local=is_local(settings))
-        edge = edge_app(finder(database), fetcher(database, stores), cache, conversion=conversion)
+        meter = services.meter
+        cache.observed(meter)
+        await stack.enter_async_context(running(lambda: cache.weigh(meter)))
+        edge = edge_app(
+            finder(database), fetcher(database, stores), cache, conversion=conversion, meter=meter
+        )
+        meter.watch(lambda: meter.show("calotype_edge_trusted", value=edge.trusted))
         following = running(lambda: follow_purges(services.bus, edge, policies))
         await stack.enter_async_context(following)
         where = (settings.host, settings.edge_port)
@@ -54,7 +60,7 @@ async def serving_edge(
 async def _making(services: Services, studio: Studio | None) -> AsyncIterator[Making]:
     settings, database, stores = services.settings, services.database, services.stores
     fleet = Fleet(services.bus, Leases(services.bus, settings.nats_replicas))
-    async with hiring(settings, studio) as hire, running(fleet.run):
+    async with hiring(settings, studio, services.meter) as hire, running(fleet.run):
         darkroom = Darkroom(
             stores.own,
             stock_finder(database),

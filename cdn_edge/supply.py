@@ -27,6 +27,8 @@ from models.errors import BadRequest, Gone, NotFound, Unavailable
 from models.recipe import Recipe, Resize
 from models.wire import Wire
 
+COLLAPSED = "collapsed"
+"""Ends the status of who waited for another's answer and shared it."""
 _MOST_ENTRIES = 20_000
 
 
@@ -89,7 +91,7 @@ class Supply:
         if self.trusted and (status := self._absences.get(asked.address.path)):
             raise Gone if status == Gone.status else NotFound
         found, joined = await self._flights.join(asked.name, partial(self._bring, asked))
-        return found._replace(status=f"{found.status}; collapsed") if joined else found
+        return found._replace(status=f"{found.status}; {COLLAPSED}") if joined else found
 
     async def bucket_of(self, address: Address) -> str:
         """The bucket that an object is in: its path says so, but for photos."""

@@ -37,5 +37,6 @@ async def observed(role: str, settings: Settings) -> AsyncIterator[Observed]:
         return await asyncio.to_thread(meter.text)
 
     operators = Operators(role, numbers)
+    meter.watch(lambda: meter.show("calotype_ready", value=operators.works))
     async with listening(operators, settings) as address, running(meter.run):
         yield Observed(meter, operators, address)

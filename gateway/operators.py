@@ -49,6 +49,11 @@ class Operators:
         """The text for Prometheus; None when there are no metrics."""
         self.stand: Callable[[], Awaitable[Standing]] = self._starting
 
+    @property
+    def works(self) -> bool:
+        """Whether the start is over, and the end not begun."""
+        return not self.draining and self.stand != self._starting
+
     async def answer(self, method: str, path: str) -> Answer:
         """What a request is answered."""
         if method not in {"GET", "HEAD"}:

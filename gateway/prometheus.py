@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter as Tally
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -65,6 +65,13 @@ class PrometheusMeter(Meter):
         """Something took so long."""
         known = self._histograms.get((name, *labels))
         (known or self._one(self._histograms, Histogram, name, labels)).observe(seconds)
+
+    def timed_many(self, name: str, *labels: str, slots: Sequence[int], seconds: float) -> None:
+        """So many of each of the metric's bounds, and the last beyond them; together so long."""
+        histogram = self._one(self._histograms, Histogram, name, labels)
+        for bucket, more in zip(histogram._buckets, slots, strict=True):  # noqa: SLF001  # it takes only one at a time
+            bucket.inc(more)
+        histogram._sum.inc(seconds)  # noqa: SLF001  # the same
 
     def show(self, name: str, *labels: str, value: float) -> None:
         """A gauge stands there now."""

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 Kind = Literal["counter", "gauge", "histogram"]
 
 # Bounds in seconds, from what was measured: a hit takes 20 us, a render 5 ms to a minute.
-_HITS = (0.00002, 0.00005, 0.0001, 0.0005, 0.002, 0.01, 0.05, 0.2, 0.5, 1.0, 5.0)
+HITS = (0.00002, 0.00005, 0.0001, 0.0005, 0.002, 0.01, 0.05, 0.2, 0.5, 1.0, 5.0)
 _CALLS = (0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 10.0)
 _RENDERS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _REQUESTS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
@@ -128,7 +128,7 @@ EDGE = (
         "edge_requests", "Answers, by tier: memory, disk, store, render, none.", "tier", "status"
     )._replace(known=tuple((tier, "200") for tier in ("memory", "disk", "store", "render"))),
     _each(
-        _histogram("edge_request", "From a request to its answer.", _HITS, "tier"),
+        _histogram("edge_request", "From a request to its answer.", HITS, "tier"),
         "memory",
         "disk",
         "store",

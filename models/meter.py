@@ -1,7 +1,7 @@
 """Where what happens is counted. Names and labels are in `models.catalogue`."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlmodel import Session
@@ -17,6 +17,9 @@ class Meter:
 
     def timed(self, name: str, *labels: str, seconds: float) -> None:
         """Something took so long."""
+
+    def timed_many(self, name: str, *labels: str, slots: Sequence[int], seconds: float) -> None:
+        """So many of each of the metric's bounds, and the last beyond them; together so long."""
 
     def show(self, name: str, *labels: str, value: float) -> None:
         """A gauge stands there now."""

@@ -95,6 +95,8 @@ class Said(NamedTuple):
     seq: int
     data: bytes
     waiting: int
+    at: float
+    """When, in seconds since the epoch, by the server's clock."""
 
 
 class Extent(NamedTuple):
@@ -318,7 +320,8 @@ def _said(message: Delivery | None) -> Said | None:
     if message is None:
         return None
     metadata = message.message.metadata
-    return Said(metadata.sequence.stream, message.data, metadata.num_pending)
+    at = metadata.timestamp.timestamp()
+    return Said(metadata.sequence.stream, message.data, metadata.num_pending, at)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,13 @@
 """Following the purges without missing one, or knowing that one was missed."""
 
 import asyncio
+import time
 from typing import Protocol
 
 from models.errors import Unavailable
+from models.meter import Meter
 from models.wire import Wire
-from pipeline.bus import Bus, Extent
+from pipeline.bus import Bus, Extent, Said
 
 
 class Mark(Wire, frozen=True):
@@ -42,11 +44,18 @@ async def follow(bus: Bus, mark: Mark | None, follower: Follower) -> None:
                     done = Mark(born=mark.born, seq=said.seq)
                     await follower.heard(said.data, done)
                     mark = done
+                    _count(bus.meter, said)
                 if said is None or not said.waiting:
                     follower.sure()
         except Unavailable:
             follower.unsure()
             await asyncio.sleep(0.2)
+
+
+def _count(meter: Meter, said: Said) -> None:
+    late = max(0.0, time.time() - said.at)
+    meter.count("calotype_edge_purges_total")
+    meter.timed("calotype_edge_purge_delay_seconds", seconds=late)
 
 
 async def _resumed(extent: Extent, mark: Mark | None, follower: Follower) -> Mark:
