@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import NamedTuple
 
 from gateway.operators import Operators, listening
-from gateway.prometheus import PrometheusMeter
+from gateway.prometheus import PrometheusMeter, group_text
 from models.meter import Meter
 from models.settings import Settings
 from pipeline.tasks import running
@@ -23,20 +24,37 @@ class Observed(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def observed(role: str, settings: Settings) -> AsyncIterator[Observed]:
-    """Answer operators while the block runs. Raises SettingsError."""
-    if not settings.metrics:
+    """Count, and answer operators, while the block runs. Raises SettingsError."""
+    async with metered(role, settings) as meter:
         operators = Operators(role, None)
+        if isinstance(meter, PrometheusMeter):
+            operators.numbers = meter.numbers
+        meter.watch(lambda: meter.show("calotype_ready", value=operators.works))
         async with listening(operators, settings) as address:
-            yield Observed(Meter(), operators, address)
+            yield Observed(meter, operators, address)
+
+
+@contextlib.asynccontextmanager
+async def observed_group(
+    role: str, settings: Settings, folder: Path
+) -> AsyncIterator[tuple[Operators, str]]:
+    """Answer for the processes that count in `folder`, dead ones too; who answers, and where."""
+
+    async def numbers() -> bytes:
+        return await asyncio.to_thread(group_text, folder)
+
+    operators = Operators(role, numbers if settings.metrics else None)
+    async with listening(operators, settings) as address:
+        yield operators, address
+
+
+@contextlib.asynccontextmanager
+async def metered(role: str, settings: Settings) -> AsyncIterator[Meter]:
+    """Count while the block runs; as one of a group, in the folder that its environment names."""
+    if not settings.metrics:
+        yield Meter()
         return
     meter = PrometheusMeter()
     meter.show("calotype_build_info", version("calotype"), role, value=1)
-
-    async def numbers() -> bytes:
-        meter.look()
-        return await asyncio.to_thread(meter.text)
-
-    operators = Operators(role, numbers)
-    meter.watch(lambda: meter.show("calotype_ready", value=operators.works))
-    async with listening(operators, settings) as address, running(meter.run):
-        yield Observed(meter, operators, address)
+    async with running(meter.run):
+        yield meter

@@ -21,7 +21,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from models.catalogue import METRICS, Metric
+from models.catalogue import KNOWN, METRICS, Metric
 from models.meter import Meter
 
 T = TypeVar("T", Counter, Gauge, Histogram)
@@ -49,9 +49,9 @@ class PrometheusMeter(Meter):
         self._histograms: dict[tuple[str, ...], Histogram] = {}
         self._gauges: dict[tuple[str, ...], Gauge] = {}
         self._looks: list[Callable[[], None]] = []
-        for metric in METRICS:
-            for labels in metric.known:
-                self._made[metric.name].labels(*labels)
+        for name, series in KNOWN.items():
+            for labels in series:
+                self._made[name].labels(*labels)
         if FOLDER not in os.environ:
             for collector in (ProcessCollector, PlatformCollector, GCCollector):
                 collector(registry=self._registry)
@@ -68,7 +68,8 @@ class PrometheusMeter(Meter):
 
     def timed_many(self, name: str, *labels: str, slots: Sequence[int], seconds: float) -> None:
         """So many of each of the metric's bounds, and the last beyond them; together so long."""
-        histogram = self._one(self._histograms, Histogram, name, labels)
+        known = self._histograms.get((name, *labels))
+        histogram = known or self._one(self._histograms, Histogram, name, labels)
         for bucket, more in zip(histogram._buckets, slots, strict=True):  # noqa: SLF001  # it takes only one at a time
             bucket.inc(more)
         histogram._sum.inc(seconds)  # noqa: SLF001  # the same
@@ -106,9 +107,10 @@ class PrometheusMeter(Meter):
         finally:
             self.look()
 
-    def text(self) -> bytes:
+    async def numbers(self) -> bytes:
         """What this process has counted, as Prometheus reads it."""
-        return generate_latest(self._registry)
+        self.look()
+        return await asyncio.to_thread(generate_latest, self._registry)
 
     def _one(
         self, known: dict[tuple[str, ...], T], kind: type[T], name: str, labels: tuple[str, ...]

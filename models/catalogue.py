@@ -21,8 +21,6 @@ class Metric(NamedTuple):
     bounds: tuple[float, ...] = ()
     one_for_all: bool = False
     """A gauge about what processes share: the newest sample counts, not the sum of all."""
-    known: tuple[tuple[str, ...], ...] = ()
-    """Labels that are there from the beginning: what was never counted is 0, and not missing."""
 
 
 def _counter(name: str, says: str, *labels: str) -> Metric:
@@ -41,11 +39,6 @@ def _histogram(name: str, says: str, bounds: tuple[float, ...], *labels: str) ->
     return Metric(f"calotype_{name}_seconds", "histogram", says, labels, bounds)
 
 
-def _each(metric: Metric, *values: str) -> Metric:
-    """The metric, whose one label has these values from the beginning."""
-    return metric._replace(known=tuple((value,) for value in values))
-
-
 GATEWAY = (
     _counter(
         "gateway_requests", "Requests answered, by route template.", "method", "route", "status"
@@ -59,35 +52,22 @@ GATEWAY = (
     ),
     _gauge("gateway_requests_in_flight", "Requests being answered."),
     _counter("gateway_response_bytes", "Bytes of answers' bodies."),
-    _each(
-        _counter("uploads", "Originals offered: accepted, or the refusal's code.", "outcome"),
-        "accepted",
-    ),
+    _counter("uploads", "Originals offered: accepted, or the refusal's code.", "outcome"),
     _counter("upload_bytes", "Bytes of originals received."),
 )
 
 ORDERS = (
-    _each(
-        _counter(
-            "orders",
-            "Orders that came into a state: accepted, done, failed, dead (failed, and kept).",
-            "state",
-        ),
-        "accepted",
-        "done",
-        "failed",
-        "dead",
+    _counter(
+        "orders",
+        "Orders that came into a state: accepted, done, failed, dead (failed, and kept).",
+        "state",
     ),
     _counter("order_retries", "Tries of orders that failed and are tried again.", "code"),
-    _each(
-        _histogram("order", "From an order's acceptance to its end.", _REQUESTS, "state"),
-        "done",
-        "failed",
-    ),
+    _histogram("order", "From an order's acceptance to its end.", _REQUESTS, "state"),
     _shared("orders_waiting", "Orders in a state that somebody must end: pending, dead.", "state"),
     _shared("backlog_age_seconds", "Age of the oldest unfinished order; 0 without one."),
     _shared("backlog_render_seconds", "Render seconds that the waiting orders will take."),
-    _each(_counter("generations", "Pictures asked of the model, by outcome.", "outcome"), "ok"),
+    _counter("generations", "Pictures asked of the model, by outcome.", "outcome"),
 )
 
 BUS = (
@@ -95,18 +75,10 @@ BUS = (
     _shared("jetstream_ack_pending_messages", "Messages delivered and not acknowledged yet."),
     _shared("jetstream_redelivered_messages", "Unacknowledged messages delivered again."),
     _shared("jetstream_dead_messages", "Messages in the dead-letter stream."),
-    _each(
-        _counter("jetstream_deliveries", "Messages taken: first, or again.", "turn"),
-        "first",
-        "again",
-    ),
+    _counter("jetstream_deliveries", "Messages taken: first, or again.", "turn"),
     _shared("outbox_age_seconds", "Age of the oldest announcement that the bus has not got."),
     _shared("outbox_unsent", "Announcements that the bus has not got; at most 10000 are counted."),
-    _each(
-        _counter("outbox_published", "Announcements given to the bus, by outcome.", "outcome"),
-        "said",
-        "failed",
-    ),
+    _counter("outbox_published", "Announcements given to the bus, by outcome.", "outcome"),
 )
 
 RENDERS = (
@@ -126,29 +98,11 @@ RENDERS = (
 EDGE = (
     _counter(
         "edge_requests", "Answers, by tier: memory, disk, store, render, none.", "tier", "status"
-    )._replace(known=tuple((tier, "200") for tier in ("memory", "disk", "store", "render"))),
-    _each(
-        _histogram("edge_request", "From a request to its answer.", HITS, "tier"),
-        "memory",
-        "disk",
-        "store",
-        "render",
-        "none",
     ),
-    _each(
-        _counter("edge_bytes", "Bytes of answers' bodies, by tier.", "tier"),
-        "memory",
-        "disk",
-        "store",
-        "render",
-        "none",
-    ),
+    _histogram("edge_request", "From a request to its answer.", HITS, "tier"),
+    _counter("edge_bytes", "Bytes of answers' bodies, by tier.", "tier"),
     _counter("edge_collapsed", "Requests that waited for another's answer and shared it."),
-    _each(
-        _counter("edge_evictions", "Copies that made room, by tier: memory, disk.", "tier"),
-        "memory",
-        "disk",
-    ),
+    _counter("edge_evictions", "Copies that made room, by tier: memory, disk.", "tier"),
     _gauge("edge_cache_bytes", "Bytes of copies, by tier: memory, disk.", "tier"),
     _gauge("edge_cache_limit_bytes", "Bytes that copies may take, by tier.", "tier"),
     _gauge("edge_cache_copies", "Copies in memory."),
@@ -166,46 +120,21 @@ STORES = (
         "operation",
     ),
     _counter("storage_errors", "Operations that failed.", "backend", "operation", "error"),
-    _each(
-        _histogram("database_transaction", "Time in the database: read, write.", _CALLS, "kind"),
-        "read",
-        "write",
-    ),
-    _each(
-        _histogram("database_queue", "Wait for a turn at the database.", _CALLS, "kind"),
-        "read",
-        "write",
-    ),
-    _each(
-        _counter("database_errors", "Calls that the database did not answer.", "kind"),
-        "read",
-        "write",
-    ),
+    _histogram("database_transaction", "Time in the database: read, write.", _CALLS, "kind"),
+    _histogram("database_queue", "Wait for a turn at the database.", _CALLS, "kind"),
+    _counter("database_errors", "Calls that the database did not answer.", "kind"),
     _gauge("database_connections_used", "Connections in use.", "kind"),
     _gauge("database_connections_limit", "Connections that there may be.", "kind"),
-    _each(
-        _counter(
-            "source_fetches", "Originals fetched by URL: ok, or the failure's code.", "outcome"
-        ),
-        "ok",
-    ),
+    _counter("source_fetches", "Originals fetched by URL: ok, or the failure's code.", "outcome"),
     _counter("source_bytes", "Bytes of originals fetched by URL."),
     _counter("egress_refused", "Connections refused because of their address."),
 )
 
 UPKEEP = (
-    _each(
-        _counter("credits", "Credits by movement: grant, reserve, capture, refund.", "movement"),
-        "grant",
-        "reserve",
-        "capture",
-        "refund",
-    ),
+    _counter("credits", "Credits by movement: grant, reserve, capture, refund.", "movement"),
     _counter("reconciler_findings", "Things found wrong, by kind.", "kind"),
     _shared("reconciler_last_findings", "Things found wrong by the last look, by kind.", "kind"),
-    _counter(
-        "reconciler_rounds", "Rounds taken: seen everything, or blind.", "round", "outcome"
-    )._replace(known=tuple((one, end) for one in ("round", "sweep") for end in ("ok", "blind"))),
+    _counter("reconciler_rounds", "Rounds taken: seen everything, or blind.", "round", "outcome"),
     _shared("reconciler_last_round_timestamp_seconds", "When a round ended last.", "round"),
 )
 
@@ -224,3 +153,28 @@ METRICS: tuple[Metric, ...] = (
     *UPKEEP,
     *PROCESS,
 )
+
+_TIERS = (("memory",), ("disk",), ("store",), ("render",), ("none",))
+_KINDS = (("read",), ("write",))
+
+KNOWN: dict[str, tuple[tuple[str, ...], ...]] = {
+    "calotype_uploads_total": (("accepted",),),
+    "calotype_orders_total": (("accepted",), ("done",), ("failed",), ("dead",)),
+    "calotype_order_seconds": (("done",), ("failed",)),
+    "calotype_generations_total": (("ok",),),
+    "calotype_jetstream_deliveries_total": (("first",), ("again",)),
+    "calotype_outbox_published_total": (("said",), ("failed",)),
+    "calotype_edge_requests_total": tuple((*tier, "200") for tier in _TIERS[:-1]),
+    "calotype_edge_request_seconds": _TIERS,
+    "calotype_edge_bytes_total": _TIERS,
+    "calotype_edge_evictions_total": _TIERS[:2],
+    "calotype_database_transaction_seconds": _KINDS,
+    "calotype_database_queue_seconds": _KINDS,
+    "calotype_database_errors_total": _KINDS,
+    "calotype_source_fetches_total": (("ok",),),
+    "calotype_credits_total": (("grant",), ("reserve",), ("capture",), ("refund",)),
+    "calotype_reconciler_rounds_total": tuple(
+        (name, outcome) for name in ("round", "sweep") for outcome in ("ok", "blind")
+    ),
+}
+"""Labels that are there from the beginning: what was never counted is 0, and not missing."""
