@@ -1,4 +1,4 @@
-"""The dashboards are what their tables say, what Grafana takes, and about metrics that there are."""
+"""The dashboards are what their tables say, and what Grafana takes."""
 
 import itertools
 import json

@@ -57,6 +57,7 @@ class World:
             )
         told = json.loads(self._first_line())
         self.api, self.edge = told["api"], told["edge"]
+        self.metrics = told["metrics"].removeprefix("http://")
         self.key = told["key"] or self.key
         self.http = httpx2.Client(
             base_url=self.api,
