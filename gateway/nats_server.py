@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from models.settings import SettingsError
+from pipeline.bus_papers import Papers
 
 _READY_SECONDS = 15.0
 _STOP_SECONDS = 5.0
@@ -37,6 +38,7 @@ class NatsAddress(NamedTuple):
     url: str
     token: str
     proof: str
+    papers: Papers = Papers()
 
 
 @contextlib.asynccontextmanager

@@ -66,6 +66,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """nats://..., several separated by commas; empty starts the nats-server of this install."""
     nats_token: str = ""
     """Token for NATS, if it asks for one."""
+    nats_credentials: str = ""
+    """File of credentials (.creds: JWT and seed) for NATS; read again at each connection."""
+    nats_nkey: str = ""
+    """File with the seed of a user's nkey for NATS."""
+    nats_ca: str = ""
+    """File of the authorities that sign NATS' certificates; with it, or with tls://, only TLS is
+    spoken. Empty means the usual ones.
+    """
+    nats_certificate: str = ""
+    """File of our own certificate, if NATS asks for one."""
+    nats_certificate_key: str = ""
+    """File of its key."""
     nats_proof: Annotated[str, Meta(pattern=r"^(promised|((http|https|nats|tls)://\S+))?$")] = ""
     """Where it is read that those servers sync every message to disk before they acknowledge it.
 
@@ -74,17 +86,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     you know it and nobody can read it.
     """
     nats_replicas: Annotated[int, Meta(ge=1, le=5)] = 1
-    """Copies of every stream."""
+    """Copies of every stream and key-value bucket."""
     objects_url: str = ""
-    """s3://bucket/prefix; empty uses a folder in the data folder."""
+    """s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; empty uses a folder in the
+    data folder.
+    """
     objects_endpoint: str = ""
-    """Endpoint of an S3-compatible store, when it is not AWS."""
+    """Endpoint of that store, when it is not the one of AWS, Google or Azure."""
     objects_region: str = "us-east-1"
     """Region of the S3 store."""
     objects_access_key: str = ""
-    """Access key of the S3 store; empty asks the environment's usual sources."""
+    """Access key of the S3 store, or account name of the Azure one; empty asks the environment's
+    usual sources.
+    """
     objects_secret_key: str = ""
-    """Secret key of the S3 store."""
+    """Secret key of the S3 store, or key of the Azure account."""
+    objects_credentials: str = ""
+    """File with the key of a Google service account; empty asks the environment's usual sources."""
     secret: str = ""
     """At least 32 characters; keys are hashed and buckets' credentials sealed with it.
 

@@ -147,8 +147,26 @@ class Bus:
         """Whether the server is there right now."""
         return self._line.client.is_connected
 
-    async def prepare(self) -> None:
-        """Create the streams and the pipeline's consumer, or bring them up to date."""
+    async def prepare(self, within: float = 0) -> None:
+        """Create the streams and the pipeline's consumer, or bring them up to date.
+
+        Tried for `within` seconds: a cluster may have no leader yet. Then Unavailable.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + within
+        while True:
+            try:
+                await self._prepare()
+            except AWAY as error:
+                if clock() > deadline:
+                    raise Unavailable(
+                        f"The message bus cannot keep our streams: {error}."
+                    ) from error
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                return
+
+    async def _prepare(self) -> None:
         for config in streams(self._replicas):
             await self._ensure_stream(config)
         await self.jetstream.add_consumer(WORK_STREAM, consumer(self._ack_wait))
@@ -206,7 +224,7 @@ class Bus:
                         yield self._counted(await ask())
             except AWAY:
                 await asyncio.sleep(_AGAIN_SECONDS)
-                with contextlib.suppress(*AWAY):
+                with contextlib.suppress(*AWAY, Unavailable):
                     await apart(self.prepare())  # the streams may be gone with the server's disk
 
     def _counted(self, delivery: Delivery | None) -> Delivery | None:
@@ -346,6 +364,17 @@ async def connect(
     Work that nobody spoke for within `ack_wait` seconds is delivered again. The first connection
     has to stand `within` seconds, else Unavailable: a wrong address or token does not heal.
     """
+    return await join(Where(urls, token, pace), replicas, ack_wait=ack_wait, within=within)
+
+
+async def join(
+    where: Where,
+    replicas: int = 1,
+    *,
+    ack_wait: float = _ACK_WAIT,
+    within: float = _CONNECT_SECONDS,
+) -> Bus:
+    """The same, for whatever it takes to be let in."""
     bus = Bus(replicas, ack_wait)
-    await bus.open(Where(urls, token, pace), within)
+    await bus.open(where, within)
     return bus

@@ -76,6 +76,14 @@ class Leases:
             self._table = await stream.create_key_value(
                 bucket=BUCKET, ttl=SECONDS, storage=StorageType.MEMORY, replicas=self._replicas
             )
-        except nats.js.errors.BadRequestError:  # it is there, made by another release
+        except nats.js.errors.BadRequestError:  # it is there, made otherwise
             self._table = await stream.key_value(BUCKET)
+            await self._copy()
         return self._table
+
+    async def _copy(self) -> None:
+        """Have as many copies of the bucket as of everything else."""
+        stream = self._bus.jetstream
+        made = (await stream.stream_info(f"KV_{BUCKET}")).config
+        if made.num_replicas != self._replicas:
+            await stream.update_stream(made.evolve(num_replicas=self._replicas))

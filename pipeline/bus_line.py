@@ -9,6 +9,7 @@ every few seconds, and one that stays silent is replaced by a new one as soon as
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
+from ssl import SSLContext
 from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import ParseResult
 
@@ -21,6 +22,7 @@ from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
 
 from models.errors import Unavailable
+from pipeline.bus_papers import Papers
 from pipeline.tasks import end, for_ever
 
 T = TypeVar("T")
@@ -34,11 +36,16 @@ _NOBODY = "calotype.nobody"
 
 
 class Where(NamedTuple):
-    """The servers, the token they ask for, and the seconds between two questions to them."""
+    """The servers, what they ask of us, and the seconds between two questions to them."""
 
     urls: str
     token: str = ""
     pace: float = 5.0
+    papers: Papers = Papers()
+
+    def __repr__(self) -> str:
+        """Without what nobody may see."""
+        return "Where(NATS)"
 
 
 class Ear:
@@ -128,7 +135,9 @@ async def opened(where: Where, on_break: Callable[[], None], within: float) -> C
         on_break()
 
     client = Client()
-    client._transport = Wire()  # noqa: SLF001 no other way to give it one
+    # There is no other way to give it these.
+    client._transport = Wire(sealed=where.papers.tls is not None)  # noqa: SLF001
+    client._public_nkey = where.papers.public  # noqa: SLF001
     connecting = asyncio.create_task(_connected(client, where, broken))
     try:
         await asyncio.wait((connecting,), timeout=within)
@@ -137,7 +146,8 @@ async def opened(where: Where, on_break: Callable[[], None], within: float) -> C
         connecting.result()
     except AWAY as error:
         raise Unavailable(
-            "The message bus does not let us in: check CALOTYPE_NATS_URL and CALOTYPE_NATS_TOKEN."
+            "The message bus does not let us in: check CALOTYPE_NATS_URL, and CALOTYPE_NATS_TOKEN, "
+            "_CREDENTIALS, _NKEY, _CA or _CERTIFICATE as far as they are set."
         ) from error
     finally:
         if not client.is_connected:
@@ -150,6 +160,9 @@ async def _connected(client: Client, where: Where, broken: Callable[[], Awaitabl
     await client.connect(
         servers=[url.strip() for url in where.urls.split(",")],
         token=where.token or None,
+        signature_cb=where.papers.sign,
+        user_jwt_cb=where.papers.token,
+        tls=where.papers.tls,
         name="calotype",
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.5,  # type: ignore[arg-type]  # its seconds may well be fractions
@@ -174,11 +187,17 @@ async def closed(client: Client) -> None:
 
 
 class Wire(TcpTransport):
-    """TCP that lets go of a connection: the client's own waits until what it wrote is taken."""
+    """TCP that lets go of a connection: the client's own waits until what it wrote is taken.
 
-    def __init__(self) -> None:
+    What must be `sealed` says nothing before TLS stands: the client would tell a server without it
+    all that it knows.
+    """
+
+    def __init__(self, *, sealed: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._left = False
+        self._sealed = sealed
+        self._open = False
 
     def __bool__(self) -> bool:
         return True  # else the client takes one of its own
@@ -188,7 +207,25 @@ class Wire(TcpTransport):
         if self._left:
             raise asyncio.CancelledError  # its client missed that it was told to stop
         self.let_go()
+        self._open = not self._sealed
         await super().connect(uri, buffer_size, connect_timeout)
+
+    async def connect_tls(
+        self,
+        uri: str | ParseResult,
+        ssl_context: SSLContext,
+        buffer_size: int,
+        connect_timeout: int,
+    ) -> None:
+        """TLS on this connection, from now on."""
+        await super().connect_tls(uri, ssl_context, buffer_size, connect_timeout)
+        self._open = True
+
+    def write(self, payload: bytes) -> None:
+        """Send, unless it would be read by others."""
+        if not self._open:
+            raise ConnectionError("this server speaks no TLS")
+        super().write(payload)  # type: ignore[no-untyped-call]
 
     async def wait_closed(self) -> None:
         """Wait until it is closed, for a second."""

@@ -4,6 +4,7 @@ A client of the bus cannot ask for it. The monitoring port tells, and so does th
 """
 
 import asyncio
+from ssl import SSLContext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from models.settings import SettingsError
-from pipeline.bus_line import AWAY, apart, closed
+from pipeline.bus_line import AWAY, Wire, apart, closed
 
 OLDEST = (2, 12, 6)
 PROMISED = "promised"
@@ -29,14 +30,17 @@ _ASKED = (
 )
 
 
-async def refuse_unsynced(proof: str) -> None:
-    """Raise SettingsError unless every server syncs each message before it acknowledges it."""
+async def refuse_unsynced(proof: str, tls: SSLContext | None = None) -> None:
+    """Raise SettingsError unless every server syncs each message before it acknowledges it.
+
+    With `tls` they are spoken to in nothing else, wherever the address does not say http://.
+    """
     if proof == PROMISED:
         return
     if not proof:
         raise SettingsError(_ASKED)
     try:
-        told = await _told(proof)
+        told = await _told(proof, tls)
     except (*AWAY, httpx2.HTTPError, msgspec.DecodeError) as error:
         raise SettingsError(
             f"CALOTYPE_NATS_PROOF: {type(error).__name__} instead of an answer from {_safe(proof)}."
@@ -45,30 +49,31 @@ async def refuse_unsynced(proof: str) -> None:
         _refuse(varz)
 
 
-async def _told(proof: str) -> list[dict[str, Any]]:
+async def _told(proof: str, tls: SSLContext | None) -> list[dict[str, Any]]:
     """What every server says about itself."""
     if proof.startswith("http"):
-        return [await _monitored(address.strip()) for address in proof.split(",")]
-    return await _asked(proof)
+        return [await _monitored(address.strip(), tls) for address in proof.split(",")]
+    return await _asked(proof, tls)
 
 
-async def _monitored(address: str) -> dict[str, Any]:
-    async with httpx2.AsyncClient(timeout=_PATIENCE, trust_env=False) as client:
+async def _monitored(address: str, tls: SSLContext | None) -> dict[str, Any]:
+    async with httpx2.AsyncClient(timeout=_PATIENCE, trust_env=False, verify=tls or True) as client:
         answer = await client.get(f"{address.rstrip('/')}/varz")
         answer.raise_for_status()
         return msgspec.json.decode(answer.content, type=dict[str, Any])
 
 
-async def _asked(address: str) -> list[dict[str, Any]]:
+async def _asked(address: str, tls: SSLContext | None) -> list[dict[str, Any]]:
     """The answers of all servers that this user of the system account reaches."""
     client = Client()
+    client._transport = Wire(sealed=tls is not None)  # noqa: SLF001 no other way to give it one
     answers: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def hear(message: Msg) -> None:
         answers.put_nowait(message.data)
 
     try:
-        await apart(client.connect(servers=address.split(","), error_cb=_quiet), _PATIENCE)
+        await apart(client.connect(servers=address.split(","), tls=tls, error_cb=_quiet), _PATIENCE)
         inbox = client.new_inbox()
         await client.subscribe(inbox, cb=hear)
         await client.publish(_VARZ, reply=inbox)

@@ -8,14 +8,18 @@ from models.database import Database, open_database
 from models.durable import refuse_undurable
 from models.meter import Meter
 from models.settings import Settings
-from pipeline.bus import Bus, connect
+from pipeline.bus import Bus, join
+from pipeline.bus_line import Where
+from pipeline.bus_papers import papers_of
 from pipeline.bus_proof import refuse_unsynced
 from pipeline.drain import Drain
 from pipeline.egress import Egress
 from pipeline.outbox import Relay
-from pipeline.storage import open_storage
+from pipeline.storage_open import open_storage, refuse_denied
 from pipeline.stores import Stores
 from pipeline.tunnel import Tunnel
+
+_ELECTION_SECONDS = 30.0  # a cluster that has just begun has no leader for some of them
 
 
 class Services:
@@ -60,14 +64,18 @@ async def open_services(
     )
     with contextlib.closing(database):
         await database.run(refuse_undurable)
-        await refuse_unsynced(settings.nats_proof)
-        bus = await connect(settings.nats_url, settings.nats_token, settings.nats_replicas)
+        papers = papers_of(settings)
+        await refuse_unsynced(settings.nats_proof, papers.tls)
+        own = open_storage(settings, meter)
+        await refuse_denied(own)
+        where = Where(settings.nats_url, settings.nats_token, papers=papers)
+        bus = await join(where, settings.nats_replicas)
         async with contextlib.aclosing(bus):
             bus.meter = meter
-            await bus.prepare()
+            await bus.prepare(_ELECTION_SECONDS)
             tunnel = open_tunnel(settings, meter)
             async with tunnel.listening():
-                stores = Stores(open_storage(settings, meter), secret, tunnel, meter)
+                stores = Stores(own, secret, tunnel, meter)
                 yield Services(settings, secret, database, bus, stores, meter)
 
 

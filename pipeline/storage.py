@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import uuid4
 
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
-from obstore.store import LocalStore, S3Store
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
 from models.errors import Unavailable
 from models.failpoint import failpoint
 from models.meter import Meter
-from models.settings import Settings
 from models.wire import Wire
 
 if TYPE_CHECKING:
@@ -27,18 +31,34 @@ STAGING = "staging"
 
 # Buffers of one streaming upload: S3 wants parts of 5 MiB, a local file is content with less.
 _LOCAL_BUFFER = 256 * 1024
-_S3_BUFFER = 5 * 1024 * 1024
+PART_BUFFER = 5 * 1024 * 1024
 _CUSTOMER_TIMEOUT = timedelta(seconds=30)
-# Our own storage may be slow, but not silent for so long: whoever waits for it is told then.
-_SILENCE = timedelta(seconds=6)
 _HEADS_AT_ONCE = 32
 _LITTER = re.compile(r"#\d+$")
 
-Store = LocalStore | S3Store
+# A conditional put may be answered 409 because another one is on its way: ask again who won.
+_CONFLICTS = 5
+_SHORTLY = 0.1
+# What stores say of an object that is not there, which is not what they say of its bucket. The last
+# is Azure's to a deletion.
+_GONE = (
+    "<Code>NoSuchKey</Code>",
+    "<Code>BlobNotFound</Code>",
+    "The specified blob does not exist",
+)
+# A listing fails with an error of no kind: what it is stands in its words alone.
+_DENIED = ("non-2xx status code: 401", "non-2xx status code: 403")
+_NO_PLACE = ("<Code>NoSuchBucket</Code>", "<Code>ContainerNotFound</Code>")
+
+Store = LocalStore | S3Store | GCSStore | AzureStore
 
 
 class MissingObject(Exception):
     """There is no object under this key."""
+
+
+class AlreadyThere(Unavailable):
+    """There is an object under this key, or about to be."""
 
 
 class StorageDenies(Unavailable):
@@ -113,6 +133,37 @@ class Storage:
             failpoint("W2.before_sync")
             if lasting:
                 await self._sync(key)
+
+    async def create(self, key: str, data: bytes) -> bool:
+        """Keep `data` under `key` unless something is there; whether it was kept.
+
+        Of several at once exactly one keeps it.
+        """
+        for _ in range(_CONFLICTS):
+            if await self._created(key, data):
+                await self._sync(key)
+                return True
+            if not await self.missing([key]):
+                return False
+            await asyncio.sleep(_SHORTLY)
+        raise Unavailable("The object storage has too many writers of one object.")
+
+    async def _created(self, key: str, data: bytes) -> bool:
+        with self._measured("create"):
+            try:
+                with _available():
+                    await obstore.put_async(self._store, key, data, mode="create")
+            except AlreadyThere:
+                return False
+            return True
+
+    async def part(self, key: str, start: int, length: int) -> bytes:
+        """So many bytes of the object from `start` on, fewer where it ends."""
+        with self._measured("part"), self._typed(key):
+            if self._folder is not None:
+                (self._folder / key).stat()
+            found = await obstore.get_range_async(self._store, key, start=start, length=length)
+            return bytes(found)
 
     async def copy(self, source: str, key: str) -> None:
         """Keep the bytes of one object under another key, too."""
@@ -258,7 +309,7 @@ class Storage:
         """
         if self._folder is not None:
             return self._folder.is_dir()
-        return "<Code>NoSuchKey</Code>" in str(error)
+        return any(code in str(error) for code in _GONE)
 
 
 class _Sink:
@@ -280,8 +331,18 @@ def _available() -> Iterator[None]:
         raise StorageDenies("The object storage refuses our credentials.") from error
     except FileNotFoundError as error:
         raise NoPlace("The object storage has no such bucket.") from error
+    except (AlreadyExistsError, FileExistsError) as error:
+        raise AlreadyThere from error
     except (BaseError, OSError) as error:
-        raise Unavailable("The object storage is not available right now.") from error
+        raise _named(str(error)) from error
+
+
+def _named(words: str) -> Unavailable:
+    if any(denied in words for denied in _DENIED):
+        return StorageDenies("The object storage refuses our credentials.")
+    if any(nowhere in words for nowhere in _NO_PLACE):
+        return NoPlace("The object storage has no such bucket.")
+    return Unavailable("The object storage is not available right now.")
 
 
 def _sync_file_and_folders(root: Path, path: Path) -> None:
@@ -334,42 +395,12 @@ def _prune(folder: Path) -> None:
             path.rmdir()
 
 
-def open_storage(settings: Settings, meter: Meter | None = None) -> Storage:
-    """S3 when an address names it, else a folder in the data folder."""
-    if settings.objects_url:
-        return open_s3(settings, meter)
-    return open_folder(settings.data / "objects", meter)
-
-
 def open_folder(folder: Path, meter: Meter | None = None) -> Storage:
     """Objects as files of one folder, which is made when it is not there."""
     root = folder.resolve()
     root.mkdir(parents=True, exist_ok=True)
     _sync_way_to(root)
     return Storage(LocalStore(root), _LOCAL_BUFFER, root, meter, "local")
-
-
-def open_s3(settings: Settings, meter: Meter | None = None) -> Storage:
-    """Objects in S3 or what speaks like it."""
-    bucket, _, prefix = settings.objects_url.removeprefix("s3://").partition("/")
-    config = {
-        "region": settings.objects_region,
-        "endpoint": settings.objects_endpoint,
-        "access_key_id": settings.objects_access_key,
-        "secret_access_key": settings.objects_secret_key,
-    }
-    store = S3Store(
-        bucket,
-        prefix=prefix or None,
-        config={name: value for name, value in config.items() if value},  # type: ignore[arg-type]
-        client_options={
-            "allow_http": settings.objects_endpoint.startswith("http://"),
-            "connect_timeout": _SILENCE / 2,
-            "read_timeout": _SILENCE,
-        },
-        retry_config={"max_retries": 3, "retry_timeout": _SILENCE},
-    )
-    return Storage(store, _S3_BUFFER, None, meter)
 
 
 def _credentials(place: Place) -> "S3Credential":
@@ -406,4 +437,4 @@ def open_customer(place: Place, proxy: str, meter: Meter | None = None) -> Stora
         },
         retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=5)},
     )
-    return Storage(store, _S3_BUFFER, None, meter, "customer")
+    return Storage(store, PART_BUFFER, None, meter, "customer")

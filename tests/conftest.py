@@ -15,7 +15,10 @@ from models.records import Account
 from models.schema import migrate
 from models.settings import Settings
 from pipeline.bus import Bus, connect
-from pipeline.storage import Storage, open_folder, open_s3
+from pipeline.storage import Storage, open_folder
+from pipeline.storage_open import open_storage
+from tests.azure import ACCOUNT, KEY, Absent, Azure, azure_server
+from tests.gcs import Gcs, gcs_server
 from tests.servers import (
     S3,
     Nats,
@@ -134,6 +137,45 @@ def s3_settings(s3: S3) -> Settings:
     )
 
 
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[Gcs]:
+    with gcs_server() as server:
+        server.make_bucket(BUCKET)
+        yield server
+
+
+@pytest.fixture
+def gcs_settings(gcs: Gcs, tmp_path: Path) -> Settings:
+    """Settings that lead to an empty place in what speaks like Google's storage."""
+    return Settings(
+        objects_url=f"gs://{BUCKET}/test-{next(_numbers)}",
+        objects_endpoint=gcs.endpoint,
+        objects_credentials=gcs.key_file(tmp_path),
+    )
+
+
+@pytest.fixture(scope="session")
+def azure() -> Iterator[Azure]:
+    try:
+        with azure_server(BUCKET) as server:
+            yield server
+    except Absent as absent:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"no Azurite to run against: {absent}")
+
+
+@pytest.fixture
+def azure_settings(azure: Azure) -> Settings:
+    """Settings that lead to an empty place in Microsoft's emulator."""
+    return Settings(
+        objects_url=f"az://{BUCKET}/test-{next(_numbers)}",
+        objects_endpoint=azure.endpoint,
+        objects_access_key=ACCOUNT,
+        objects_secret_key=KEY,
+    )
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where the folder storage keeps its objects."""
@@ -153,4 +195,4 @@ def storage(request: pytest.FixtureRequest) -> Storage:
     if request.param == "folder":
         found: Storage = request.getfixturevalue("folder_storage")
         return found
-    return open_s3(request.getfixturevalue("s3_settings"))
+    return open_storage(request.getfixturevalue("s3_settings"))

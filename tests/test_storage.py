@@ -1,15 +1,17 @@
 """One contract for every store: what is put is kept, what is not there is said to be missing."""
 
 import asyncio
+import base64
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic, time
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -17,9 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.errors import Unavailable
-from models.settings import Settings
-from pipeline.storage import MissingObject, Storage, open_folder, open_s3, open_storage
+from models.settings import Settings, SettingsError
+from pipeline.storage import MissingObject, NoPlace, Storage, StorageDenies, open_folder
+from pipeline.storage_open import open_storage, refuse_denied
 from tests.faults import FaultProxy
+from tests.gcs import Gcs
 from tests.servers import S3, free_ports
 
 KEY = "variants/bucket/image/order/image-800x600.webp"
@@ -38,6 +42,48 @@ async def break_off(storage: Storage, key: str, size: int) -> None:
 
 def files_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.is_file()]
+
+
+def settings_at(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings that lead to an empty place in a store of this kind."""
+    if kind == "folder":
+        return Settings(data=tmp_path)
+    found: Settings = request.getfixturevalue(f"{kind}_settings")
+    return found
+
+
+@pytest.fixture(params=["folder", "s3", "gcs", "azure"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """An empty storage of each kind."""
+    return open_storage(settings_at(request.param, request, tmp_path))
+
+
+class Remote(NamedTuple):
+    """A store beyond the network: settings, wrong ones, and how a bucket comes and goes."""
+
+    settings: Settings
+    wrong: tuple[dict[str, str], ...]
+    make_bucket: Callable[[str], object]
+    drop_bucket: Callable[[str], object]
+
+    def at(self, bucket: str) -> Storage:
+        scheme = self.settings.objects_url.partition("://")[0]
+        url = f"{scheme}://{bucket}/x"
+        return open_storage(msgspec.structs.replace(self.settings, objects_url=url))
+
+
+@pytest.fixture(params=["s3", "gcs", "azure"])
+def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Remote:
+    settings = settings_at(request.param, request, tmp_path)
+    server = request.getfixturevalue(request.param)
+    if request.param == "gcs":
+        stranger = {"objects_credentials": server.key_file(tmp_path, stranger=True)}
+        return Remote(settings, (stranger,), server.make_bucket, server.drop_bucket)
+    wrong: dict[str, str] = {"objects_secret_key": base64.b64encode(b"wrong").decode()}
+    other = {"objects_access_key": "wrong"}
+    # The emulator asks for its account by path: another name is another place, not another key.
+    both = (wrong,) if request.param == "azure" else (wrong, other)
+    return Remote(settings, both, server.make_bucket, server.drop_bucket)
 
 
 # The contract
@@ -103,6 +149,12 @@ async def test_a_listing_names_what_is_below_and_nothing_beside(storage: Storage
     assert await keys(storage, "nothing") == []
 
 
+async def test_a_listing_goes_on_after_its_first_page(storage: Storage) -> None:
+    wanted = [f"many/{number:03}" for number in range(10)]
+    await asyncio.gather(*(storage.put(key, b"") for key in wanted))
+    assert await keys(storage, "many") == wanted
+
+
 async def test_a_listing_says_size_and_age(storage: Storage) -> None:
     await storage.put(KEY, b"12345")
     (stored,) = [stored async for stored in storage.list_under("variants")]
@@ -116,6 +168,41 @@ async def test_deleting_below_a_prefix_spares_its_neighbours(storage: Storage) -
     assert await storage.delete_under("v/image") == 2
     assert await keys(storage, "v") == ["v/image2/3", "v/other/4"]
     assert await storage.delete_under("v/image") == 0
+
+
+async def test_of_many_who_create_one_object_one_does(storage: Storage) -> None:
+    asked = [f"from {n}".encode() for n in range(8)]
+    made = await asyncio.gather(*(storage.create(KEY, data) for data in asked))
+    assert sum(made) == 1
+    assert await storage.get(KEY) == asked[made.index(True)]
+    assert not await storage.create(KEY, b"too late")
+    await storage.delete([KEY])
+    assert await storage.create(KEY, b"after")
+    assert await storage.get(KEY) == b"after"
+
+
+async def test_a_part_of_an_object_is_those_bytes(storage: Storage) -> None:
+    data = os.urandom(100_000)
+    await storage.put(KEY, data)
+    for start, length in ((0, 1), (0, 100_000), (99_999, 1), (50_000, 7)):
+        assert await storage.part(KEY, start, length) == data[start : start + length]
+    assert await storage.part(KEY, 99_000, 5000) == data[99_000:]
+    with pytest.raises(MissingObject):
+        await storage.part("variants/nothing", 0, 1)
+
+
+async def test_a_copy_has_the_bytes_and_outlives_its_source(storage: Storage) -> None:
+    await storage.put(KEY, b"data")
+    await storage.copy(KEY, "variants/copy")
+    await storage.delete([KEY])
+    assert await storage.get("variants/copy") == b"data"
+    with pytest.raises(MissingObject):
+        await storage.copy(KEY, "variants/another")
+
+
+async def test_who_asks_what_is_missing_is_told_exactly_that(storage: Storage) -> None:
+    await storage.put(KEY, b"data")
+    assert await storage.missing([KEY, "variants/nothing"]) == {"variants/nothing"}
 
 
 async def test_a_stream_becomes_an_object_at_its_end_and_not_before(storage: Storage) -> None:
@@ -361,36 +448,102 @@ def test_without_an_address_objects_are_in_the_data_folder(tmp_path: Path) -> No
     assert (tmp_path / "objects").is_dir()
 
 
-# S3
+# Beyond the network
 
 
-async def test_wrong_keys_are_unavailable_not_missing(s3_settings: Settings) -> None:
-    for wrong in ({"objects_secret_key": "wrong"}, {"objects_access_key": "wrong"}):
-        storage = open_s3(msgspec.structs.replace(s3_settings, **wrong))
-        for call in (storage.get(KEY), storage.put(KEY, b"data"), storage.check()):
-            with pytest.raises(Unavailable):
+async def test_wrong_keys_are_named_and_not_taken_for_a_missing_object(remote: Remote) -> None:
+    for wrong in remote.wrong:
+        storage = open_storage(msgspec.structs.replace(remote.settings, **wrong))
+        for call in (
+            storage.get(KEY),
+            storage.put(KEY, b"data"),
+            storage.create(KEY, b"data"),
+            storage.delete([KEY]),
+            storage.check(),
+        ):
+            with pytest.raises(StorageDenies):
                 await call
+        with pytest.raises(SettingsError, match="CALOTYPE_OBJECTS_"):
+            await refuse_denied(storage)
 
 
-async def test_a_bucket_that_does_not_exist_is_not_an_empty_one(s3_settings: Settings) -> None:
-    storage = open_s3(msgspec.structs.replace(s3_settings, objects_url="s3://nothing-here/x"))
-    with pytest.raises(Unavailable):
-        await storage.check()
+async def test_a_bucket_that_does_not_exist_is_not_an_empty_one(remote: Remote) -> None:
+    storage = remote.at("nothing-here")
+    for call in (storage.check(), storage.get(KEY), keys(storage, "variants")):
+        with pytest.raises(NoPlace):
+            await call
 
 
 async def test_a_bucket_that_is_gone_is_not_an_object_that_is_gone(
-    s3: S3, s3_settings: Settings, tmp_path: Path
+    remote: Remote, tmp_path: Path
 ) -> None:
-    s3.make_bucket("gone")
-    storage = open_s3(msgspec.structs.replace(s3_settings, objects_url="s3://gone/x"))
+    remote.make_bucket("gone")
+    storage = remote.at("gone")
     await storage.put(KEY, b"data")
-    s3.drop_bucket("gone")
-    for call in (storage.get(KEY), storage.delete([KEY]), keys(storage, "variants")):
-        with pytest.raises(Unavailable):
+    remote.drop_bucket("gone")
+    for call in (
+        storage.get(KEY),
+        storage.delete([KEY]),
+        keys(storage, "variants"),
+        storage.missing([KEY]),
+        storage.copy(KEY, "variants/copy"),
+    ):
+        with pytest.raises(NoPlace):
             await call
-    with pytest.raises(Unavailable):
+    with pytest.raises(NoPlace):
         async with storage.file(KEY, tmp_path):
             pass
+
+
+async def test_a_store_that_stumbles_is_asked_again(gcs: Gcs, gcs_settings: Settings) -> None:
+    storage = open_storage(gcs_settings)
+    await storage.put(KEY, b"data")
+    gcs.fail(503, 500)
+    assert await storage.get(KEY) == b"data"
+    gcs.fail(503)
+    await storage.put(KEY, b"more")
+    gcs.fail(429)
+    assert await keys(storage, "variants") == [KEY]
+    gcs.fail(503, 503, 503, 503)
+    with pytest.raises(Unavailable):
+        await storage.get(KEY)
+    assert await storage.get(KEY) == b"more"
+
+
+async def test_a_conflict_of_creators_is_not_taken_for_an_object(
+    gcs: Gcs, gcs_settings: Settings
+) -> None:
+    """409 says that another one is on its way; it may never arrive."""
+    storage = open_storage(gcs_settings)
+    gcs.fail(409)
+    assert await storage.create(KEY, b"data")
+    assert await storage.get(KEY) == b"data"
+    gcs.fail(409)
+    assert not await storage.create(KEY, b"too late")
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "named"),
+    [
+        ("http://bucket", {}, "CALOTYPE_OBJECTS_URL"),
+        ("s3://", {}, "CALOTYPE_OBJECTS_URL"),
+        ("bucket", {}, "CALOTYPE_OBJECTS_URL"),
+        ("s3://b", {"objects_access_key": "a"}, "CALOTYPE_OBJECTS_SECRET_KEY"),
+        ("az://b", {"objects_secret_key": "a"}, "CALOTYPE_OBJECTS_ACCESS_KEY"),
+        ("gs://b", {"objects_access_key": "a", "objects_secret_key": "b"}, "OBJECTS_CREDENTIALS"),
+        ("gs://b", {"objects_credentials": "/no/such/file"}, "CALOTYPE_OBJECTS_CREDENTIALS"),
+        ("s3://b", {"objects_credentials": __file__}, "CALOTYPE_OBJECTS_CREDENTIALS"),
+        ("gs://b", {"objects_credentials": __file__}, "CALOTYPE_OBJECTS_URL"),
+        ("az://b", {"objects_access_key": "a", "objects_secret_key": "no!"}, "OBJECTS_URL"),
+    ],
+)
+def test_a_half_named_store_is_refused_by_name(url: str, more: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named) as refused:
+        open_storage(Settings(objects_url=url, **more))  # type: ignore[arg-type]
+    assert "no!" not in str(refused.value)
+
+
+# S3
 
 
 async def test_a_folder_that_is_gone_is_not_an_object_that_is_gone(
@@ -414,9 +567,9 @@ async def write(storage: Storage, key: str, size: int) -> None:
 async def test_a_server_that_freezes_is_unavailable_in_time_and_used_again(
     s3_settings: Settings, line: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.storage._SILENCE", timedelta(seconds=1))
+    monkeypatch.setattr("pipeline.storage_open._SILENCE", timedelta(seconds=1))
     endpoint = f"http://127.0.0.1:{line.port}"
-    storage = open_s3(msgspec.structs.replace(s3_settings, objects_endpoint=endpoint))
+    storage = open_storage(msgspec.structs.replace(s3_settings, objects_endpoint=endpoint))
     await storage.put(KEY, b"data")
     line.freeze()
     for call in (
@@ -440,7 +593,7 @@ async def test_a_server_that_freezes_is_unavailable_in_time_and_used_again(
 async def test_a_dead_server_is_unavailable_in_time(s3_settings: Settings) -> None:
     (port,) = free_ports(1)
     endpoint = f"http://127.0.0.1:{port}"
-    storage = open_s3(msgspec.structs.replace(s3_settings, objects_endpoint=endpoint))
+    storage = open_storage(msgspec.structs.replace(s3_settings, objects_endpoint=endpoint))
     begun = monotonic()
     for call in (storage.get(KEY), storage.put(KEY, b"data"), keys(storage, "variants")):
         with pytest.raises(Unavailable):
@@ -458,7 +611,7 @@ async def test_a_server_that_comes_back_is_used_again(
     s3_settings: Settings, line: FaultProxy
 ) -> None:
     endpoint = f"http://127.0.0.1:{line.port}"
-    storage = open_s3(msgspec.structs.replace(s3_settings, objects_endpoint=endpoint))
+    storage = open_storage(msgspec.structs.replace(s3_settings, objects_endpoint=endpoint))
     await storage.put(KEY, b"data")
     line.reset()
     assert await storage.get(KEY) == b"data"
@@ -473,9 +626,9 @@ async def test_a_download_that_is_cut_off_is_never_half_a_file(
     s3_settings: Settings, line: FaultProxy, tmp_path: Path
 ) -> None:
     data = os.urandom(4 * MIB)
-    await open_s3(s3_settings).put(KEY, data)
+    await open_storage(s3_settings).put(KEY, data)
     endpoint = f"http://127.0.0.1:{line.port}"
-    storage = open_s3(msgspec.structs.replace(s3_settings, objects_endpoint=endpoint))
+    storage = open_storage(msgspec.structs.replace(s3_settings, objects_endpoint=endpoint))
     line.limit_data(MIB, ways=("down",))
     try:
         async with storage.file(KEY, tmp_path) as path:

@@ -19,7 +19,8 @@ from pipeline.bus import NotThere
 from pipeline.bus_proof import refuse_unsynced
 from pipeline.bus_roll import server_version
 from pipeline.bus_streams import WORK_STREAM
-from pipeline.storage import STAGING, open_storage
+from pipeline.storage import STAGING
+from pipeline.storage_open import open_storage
 
 _PROOF = b"Calotype was here to see whether objects are kept, and is gone again.\n"
 
@@ -81,7 +82,7 @@ async def bus_durability(patient: Patient) -> list[Finding]:
     what = "message bus durability"
     if patient.bus is None:
         return [skipped(what, "its own syncs every message, and is asked when it starts")]
-    await refuse_unsynced(patient.bus.proof)
+    await refuse_unsynced(patient.bus.proof, patient.bus.papers.tls)
     promised = patient.bus.proof == "promised"
     return [ok(what, "promised, and not read" if promised else "every message is synced first")]
 

@@ -93,12 +93,14 @@ def _exposed(settings: Settings) -> Iterator[Finding]:
 
 
 def _open_bus(settings: Settings) -> Iterator[Finding]:
+    known = settings.nats_token or settings.nats_credentials or settings.nats_nkey
     for url in filter(None, settings.nats_url.split(",")):
         parts = urlsplit(url.strip())
-        if not settings.nats_token and not parts.username:
+        if not known and not parts.username:
             says = f"the message bus at {place_of(url)} asks for no password"
             yield warning("exposure", says, "give it one, and set CALOTYPE_NATS_TOKEN")
-        if parts.scheme == "nats" and not _is_private(parts.hostname or ""):
+        sealed = settings.nats_ca or settings.nats_certificate or parts.scheme == "tls"
+        if not sealed and not _is_private(parts.hostname or ""):
             says = f"what is said to the message bus at {place_of(url)} is not encrypted"
             yield warning("exposure", says, "use tls://, or a network of your own")
 

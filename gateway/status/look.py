@@ -22,10 +22,12 @@ from models.roll import ROLL, Present
 from models.schema import newest, revision_of
 from models.settings import Settings, SettingsError
 from pipeline.bus import Bus as Line
-from pipeline.bus import NotThere, connect
+from pipeline.bus import NotThere, join
+from pipeline.bus_line import Where
+from pipeline.bus_papers import papers_of
 from pipeline.bus_roll import asked, server_version
 from pipeline.bus_streams import DEAD_STREAM, PIPELINE, WORK_STREAM
-from pipeline.storage import open_storage
+from pipeline.storage_open import open_storage
 
 SECONDS = 3.0
 
@@ -71,7 +73,8 @@ def is_running(settings: Settings) -> bool | None:
 def bus_of(settings: Settings, *, running: bool | None) -> NatsAddress:
     """Where the bus is. SettingsError when it is the embedded one of a system that is stopped."""
     if settings.nats_url:
-        return NatsAddress(settings.nats_url, settings.nats_token, settings.nats_proof)
+        papers = papers_of(settings)
+        return NatsAddress(settings.nats_url, settings.nats_token, settings.nats_proof, papers)
     if running is False:
         raise SettingsError(f"no system is running on {settings.data}: 'calotype up' starts one")
     return running_nats(settings.data)
@@ -98,7 +101,8 @@ async def _bus(settings: Settings, *, running: bool | None) -> Bus:
 async def open_line(where: NatsAddress) -> AsyncIterator[Line]:
     """A line to this bus while the block runs. Unavailable soon, when there is none."""
     try:
-        bus = await connect(where.url, where.token, within=SECONDS - 0.5, pace=SECONDS)
+        asked = Where(where.url, where.token, SECONDS, where.papers)
+        bus = await join(asked, within=SECONDS - 0.5)
     except Unavailable:
         places = ", ".join(place_of(url) for url in where.url.split(","))
         raise Unavailable(f"{places} does not answer, or does not let us in") from None
