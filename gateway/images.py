@@ -17,7 +17,7 @@ from gateway.views import (
     pagination_view,
     statistics_view,
 )
-from models.accounts import Caller, find_bucket
+from models.accounts import Caller, find_bucket, standing
 from models.burial import bury_image
 from models.errors import Conflict, InvalidFields, Problem
 from models.failpoint import failpoint
@@ -57,9 +57,8 @@ async def show_all(
     newest: Literal["first", "last"] = "first" if sort == "asc" else "last"
 
     def read(session: Session) -> Json:
-        bucket = find_bucket(session, caller.account_id, bucket_key)
+        bucket, account = standing(session, caller.account_id, bucket_key)
         found = list_images(session, bucket, page, limit, newest)
-        account = session.get_one(Account, caller.account_id)
         return (
             images_answer(found.shelves, services.settings.public_edge)
             | {"accountStatistics": statistics_view(account, bucket, 0)}

@@ -16,7 +16,7 @@ from gateway.views import (
 )
 from models.accounts import Caller
 from models.errors import NotFound
-from models.library import shelves_of
+from models.library import shown_of
 from models.orders import Draft, find_order
 from models.records import Account, Bucket, Order
 from pipeline.services import Services
@@ -89,9 +89,9 @@ async def standing(order: Order, services: Services) -> Json:
 
 def _done(session: Session, order: Order, edge: str) -> Json:
     """An update is answered with its one image, everything else with lists."""
-    shelves = shelves_of(session, order)
     account = session.get_one(Account, order.account_id)
     bucket = session.get_one(Bucket, order.bucket_id)
+    shelves = shown_of(session, order)
     used = order.cost_free + order.cost_paid
     statistics = {"accountStatistics": statistics_view(account, bucket, used)}
     if order.kind == "update" and shelves:

@@ -6,9 +6,9 @@ and never in a circle. SQLite has one writer and ignores them.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, bindparam
 from sqlmodel import Session, col, delete, func, insert, select, tuple_, update
 from sqlmodel.sql.expression import Select
 
@@ -17,6 +17,11 @@ from models.errors import InvalidFields, NotFound, Problem
 from models.records import BLINDLY, Bucket, Gallery, GalleryImage, Image
 
 MOST_IMAGES_AT_ONCE = 10_000
+_BELONGING: Final = (  # written once: every page asks it
+    select(col(GalleryImage.image_id), col(GalleryImage.gallery_id))
+    .where(col(GalleryImage.image_id).in_(bindparam("images", expanding=True)))
+    .order_by(col(GalleryImage.added_at))
+)
 _CHUNK = 500  # ids in one statement; both databases limit how many there may be
 
 
@@ -205,10 +210,8 @@ def count_galleries(session: Session, image_ids: Sequence[str]) -> None:
 
 def galleries_of(session: Session, image_ids: Sequence[str]) -> dict[str, list[str]]:
     """The ids of the galleries each image is in, oldest membership first."""
-    pairs = select(GalleryImage.image_id, GalleryImage.gallery_id)
-    found = pairs.where(col(GalleryImage.image_id).in_(image_ids))
     belongs: dict[str, list[str]] = {image_id: [] for image_id in image_ids}
-    for image_id, gallery_id in session.exec(found.order_by(col(GalleryImage.added_at))):
+    for image_id, gallery_id in session.execute(_BELONGING, {"images": image_ids}):
         belongs[image_id].append(gallery_id)
     return belongs
 

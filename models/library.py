@@ -1,9 +1,10 @@
 """What an account has: its images, and what the edge may serve of them."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, inspect
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Select, bindparam, inspect
 from sqlmodel import Session, col, select, text
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -12,6 +13,45 @@ from models.events import Change
 from models.galleries import check_galleries, galleries_of
 from models.keeping import apply_change
 from models.records import Bucket, Image, Order, Variant
+
+
+class Home(NamedTuple):
+    """What a view says of the bucket that an image is in."""
+
+    key: str
+    public_id: str
+    public_url: str | None
+
+
+# What views say of an image. The rest of its row is not read: each column of each row costs.
+_IMAGE: Final = inspect(Image).local_table
+_SEEN: Final = [
+    _IMAGE.c[name]
+    for name in (
+        "id",
+        "bucket_id",
+        "photo_id",
+        "prefix",
+        "gallery_count",
+        "name",
+        "description",
+        "card",
+        "size",
+        "created_at",
+        "updated_at",
+    )
+]
+# Written once: to put a statement together costs as much as to have it answered.
+_BUCKET: Final = inspect(Bucket).local_table
+_READY: Final = (
+    sa.select(*_SEEN, *(_BUCKET.c[name].label(f"home_{name}") for name in Home._fields))
+    .join_from(_IMAGE, _BUCKET, _BUCKET.c.id == _IMAGE.c.bucket_id)
+    .where(
+        _IMAGE.c.id == bindparam("image"),
+        _IMAGE.c.account_id == bindparam("account"),
+        _IMAGE.c.state == "ready",
+    )
+)
 
 
 class Shelf(NamedTuple):
@@ -24,10 +64,13 @@ class Shelf(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """An image with what the API says of it: its card stands for its variants."""
+    """An image with what the API says of it: its card stands for its variants.
+
+    The image may be a plain row with what views read.
+    """
 
     image: Image
-    bucket: Bucket
+    bucket: Home
     galleries: list[str]
 
 
@@ -45,33 +88,54 @@ def find_image(session: Session, account_id: str, image_id: str) -> Shelf:
 
 def show_image(session: Session, account_id: str, image_id: str) -> Shown:
     """The same, for who only says what it is."""
-    image = _ready_image(session, account_id, image_id)
-    return _shown(session, [image])[0]
+    asked = {"image": image_id, "account": account_id}
+    row: Any = session.connection().execute(_READY, asked).first()
+    if row is None:
+        raise NotFound("There is no image with this id.")
+    home = Home(row.home_key, row.home_public_id, row.home_public_url)
+    belongs = _belongings(session, [row])
+    return Shown(row, home, belongs.get(image_id, []))
 
 
 def _shown(session: Session, images: Sequence[Image]) -> list[Shown]:
-    """Images with their buckets; only those that are in a gallery are asked for theirs."""
+    belongs = _belongings(session, images)
+    homes = {one.id: home_of(one) for one in _buckets_of(session, images).values()}
+    return [Shown(image, homes[image.bucket_id], belongs.get(image.id, [])) for image in images]
+
+
+def _belongings(session: Session, images: Sequence[Image]) -> dict[str, list[str]]:
+    """Only those that are in a gallery are asked for theirs."""
     grouped = [image.id for image in images if image.gallery_count]
-    belongs = galleries_of(session, grouped) if grouped else {}
-    buckets = _buckets_of(session, images)
-    return [Shown(image, buckets[image.bucket_id], belongs.get(image.id, [])) for image in images]
+    return galleries_of(session, grouped) if grouped else {}
+
+
+def home_of(bucket: Bucket) -> Home:
+    """The bucket as views say it."""
+    return Home(bucket.key, bucket.public_id, bucket.public_url)
 
 
 def _ready_image(session: Session, account_id: str, image_id: str) -> Image:
-    """Its bucket comes along, which every view needs."""
-    both = select(Image, Bucket).join(Bucket, col(Bucket.id) == Image.bucket_id)
     mine = (Image.id == image_id, Image.account_id == account_id, Image.state == "ready")
-    found = session.exec(both.where(*mine)).first()
-    if found is None:
+    image = session.exec(select(Image).where(*mine)).first()
+    if image is None:
         raise NotFound("There is no image with this id.")
-    return found[0]
+    return image
 
 
 def shelves_of(session: Session, order: Order) -> list[Shelf]:
     """The ready images of an order, in the order asked."""
+    return put_on_shelves(session, _images_of_order(session, order))
+
+
+def shown_of(session: Session, order: Order) -> list[Shown]:
+    """The same, for who only says what they are."""
+    return _shown(session, _images_of_order(session, order))
+
+
+def _images_of_order(session: Session, order: Order) -> Sequence[Image]:
     this = Image.id == order.image_id if order.image_id else Image.order_id == order.id
     found = select(Image).where(this, Image.state == "ready").order_by(col(Image.position))
-    return put_on_shelves(session, session.exec(found).all())
+    return session.exec(found).all()
 
 
 def list_images(
@@ -96,8 +160,7 @@ def _images_of(
 ) -> list[Image]:
     """The images of a page, in its order: the index alone finds it, only its rows are read."""
     page = ids.subquery()
-    table = inspect(Image).local_table
-    found = table.select().join(page, page.c.id == table.c.id).order_by(*order)
+    found = sa.select(*_SEEN).join_from(_IMAGE, page, page.c.id == _IMAGE.c.id).order_by(*order)
     return _rows(session, found)
 
 
@@ -118,8 +181,8 @@ def list_ungrouped(session: Session, bucket: Bucket, page: int, limit: int) -> l
 
 def shown_in_order(session: Session, image_ids: Sequence[str]) -> list[Shown]:
     """The ready ones of these images, in this order."""
-    ready = select(Image).where(col(Image.id).in_(image_ids), Image.state == "ready")
-    found = {image.id: image for image in session.exec(ready)}
+    ready = sa.select(*_SEEN).where(_IMAGE.c.id.in_(image_ids), _IMAGE.c.state == "ready")
+    found = {image.id: image for image in _rows(session, ready)}
     images = [found[image_id] for image_id in image_ids if image_id in found]
     return _shown(session, images)
 

@@ -18,7 +18,7 @@ from models.cards import card_of
 from models.events import Failure, Original
 from models.galleries import Placed
 from models.generation import Generated, ModalityTokens, Usage
-from models.library import Shown
+from models.library import Shown, home_of
 from models.made import Made
 from models.photos import Shot
 from models.records import (
@@ -110,7 +110,7 @@ def shelf(image_id: str = IMAGE_ID, width: int = 1200, name: str = "harbour.jpg"
         _made(image_id, suffix, "webp", (width, height), 118_204),
         _made(image_id, suffix, "avif", (width, height), 84_377),
     ]
-    return Shown(_image(image_id, name, files), bucket(), [GALLERY_ID])
+    return Shown(_image(image_id, name, files), home_of(bucket()), [GALLERY_ID])
 
 
 def _image(image_id: str, name: str, files: list[Made]) -> Image:
