@@ -19,7 +19,7 @@ from models.errors import (
     Unavailable,
 )
 from models.events import BucketDeleted, ObjectsDropped, Purged, deletion_subject, purge_subject
-from models.keeping import count_kept
+from models.keeping import count_storage
 from models.outgoing import announce
 from models.policies import announce_policy
 from models.records import Bucket, Gallery, GalleryImage, Image, Master, Order, Variant
@@ -141,7 +141,7 @@ def _bury_all(session: Session, bucket: Bucket) -> None:
         col(Image.state) == "ready",
     )
     kept = session.exec(select(func.sum(col(Image.kept_size))).where(*ready)).one()
-    count_kept(session, bucket.account_id, -int(kept or 0))
+    count_storage(session, bucket, 0, -int(kept or 0))
     session.exec(
         update(Image).where(*ready).values(state="deleted", gallery_count=0, updated_at=now())
     )

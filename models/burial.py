@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlmodel import Session, col, delete, func, select, update
+import sqlalchemy as sa
+from sqlmodel import Session, col, delete, update
 
 from models.columns import now
 from models.errors import NotFound
@@ -14,12 +15,11 @@ from models.keeping import (
     announce_photo_purge,
     announce_purge,
     count_images,
-    count_kept,
     count_storage,
 )
 from models.library import Shelf, put_on_shelves
 from models.outgoing import announce
-from models.records import Bucket, GalleryImage, Image, Master, Variant
+from models.records import BLINDLY, Bucket, GalleryImage, Image, Master, Variant
 
 
 class Doomed(NamedTuple):
@@ -29,7 +29,26 @@ class Doomed(NamedTuple):
     bucket_id: str
     prefix: str
     size: int
+    kept_size: int
+    gallery_count: int
     photo_id: str | None
+
+
+_LOCKED: Final = (
+    sa.select(*(col(getattr(Image, name)) for name in Doomed._fields))
+    .where(
+        col(Image.id).in_(sa.bindparam("images", expanding=True)),
+        col(Image.account_id) == sa.bindparam("account"),
+        col(Image.state) == "ready",
+    )
+    .order_by(col(Image.id))
+    .with_for_update()
+)
+_KEYS: Final = (
+    sa.select(col(Variant.image_id), col(Variant.object_key))
+    .where(col(Variant.image_id).in_(sa.bindparam("images", expanding=True)))
+    .order_by(col(Variant.position))
+)
 
 
 def bury_image(session: Session, account_id: str, image_id: str) -> None:
@@ -40,37 +59,26 @@ def bury_image(session: Session, account_id: str, image_id: str) -> None:
 
 def bury_images(session: Session, account_id: str, image_ids: Sequence[str]) -> int:
     """Make images of an account tombstones; how many of them were none yet."""
-    doomed = _lock_ready(session, account_id, image_ids)
+    found = session.execute(_LOCKED, {"images": image_ids, "account": account_id})
+    doomed = [Doomed(*image) for image in found]
     if doomed:
-        count_kept(session, account_id, -_kept_size(session, doomed))
-        _mark(session, [image.id for image in doomed])
+        _mark(session, doomed)
         _tell_of_burial(session, doomed)
     failpoint("D1.before_commit")
     return len(doomed)
 
 
-def _lock_ready(session: Session, account_id: str, image_ids: Sequence[str]) -> list[Doomed]:
-    fields = (Image.id, Image.bucket_id, Image.prefix, Image.size, Image.photo_id)
-    ready = select(*fields).where(  # type: ignore[call-overload]  # SQLModel types four at most
-        col(Image.id).in_(image_ids), Image.account_id == account_id, Image.state == "ready"
-    )
-    locked = session.exec(ready.order_by(col(Image.id)).with_for_update())
-    return [Doomed(*image) for image in locked]
-
-
-def _kept_size(session: Session, doomed: Sequence[Doomed]) -> int:
-    ids = [image.id for image in doomed]
-    kept = select(func.sum(col(Image.kept_size))).where(col(Image.id).in_(ids))
-    return int(session.exec(kept).one() or 0)
-
-
-def _mark(session: Session, image_ids: Sequence[str]) -> None:
+def _mark(session: Session, doomed: Sequence[Doomed]) -> None:
     session.exec(
         update(Image)
-        .where(col(Image.id).in_(image_ids))
-        .values(state="deleted", gallery_count=0, updated_at=now())
+        .where(col(Image.id).in_([image.id for image in doomed]))
+        .values(state="deleted", gallery_count=0, updated_at=now()),
+        execution_options=BLINDLY,
     )
-    session.exec(delete(GalleryImage).where(col(GalleryImage.image_id).in_(image_ids)))
+    grouped = [image.id for image in doomed if image.gallery_count]
+    if grouped:
+        belonging = col(GalleryImage.image_id).in_(grouped)
+        session.exec(delete(GalleryImage).where(belonging), execution_options=BLINDLY)
 
 
 def _tell_of_burial(session: Session, doomed: Sequence[Doomed]) -> None:
@@ -80,19 +88,23 @@ def _tell_of_burial(session: Session, doomed: Sequence[Doomed]) -> None:
         bucket = session.get_one(Bucket, bucket_id)
         here = [image for image in doomed if image.bucket_id == bucket_id]
         for image in here:
-            if image.photo_id:
-                announce_photo_purge(session, bucket, keys[image.id])
-            else:
-                announce_purge(session, bucket, image.prefix, keys[image.id])
-            announce(session, deletion_subject(image.id), ImageDeleted(image_id=image.id))
-        count_storage(session, bucket, -sum(image.size for image in here))
+            _tell_of_one(session, bucket, image, keys[image.id])
+        sizes, kept = sum(image.size for image in here), sum(image.kept_size for image in here)
+        count_storage(session, bucket, -sizes, -kept)
         count_images(session, bucket_id, -len(here))
+
+
+def _tell_of_one(session: Session, bucket: Bucket, image: Doomed, keys: Sequence[str]) -> None:
+    if image.photo_id:
+        announce_photo_purge(session, bucket, keys)
+    else:
+        announce_purge(session, bucket, image.prefix, keys)
+    announce(session, deletion_subject(image.id), ImageDeleted(image_id=image.id))
 
 
 def _keys_of(session: Session, image_ids: Sequence[str]) -> dict[str, list[str]]:
     keys: dict[str, list[str]] = defaultdict(list)
-    made = select(Variant.image_id, Variant.object_key).where(col(Variant.image_id).in_(image_ids))
-    for image_id, key in session.exec(made.order_by(col(Variant.position))):
+    for image_id, key in session.execute(_KEYS, {"images": image_ids}):
         keys[image_id].append(key)
     return keys
 

@@ -60,8 +60,8 @@ def keep_new(session: Session, order: Order, images: Sequence[Image], results: R
     bucket = session.get_one(Bucket, order.bucket_id)
     _keep_masters(session, images, results.masters)
     # Images, then the account, then the bucket: whoever locks them in another order makes a ring.
-    count_storage(session, bucket, sum(image.size for image in images))
-    count_kept(session, bucket.account_id, sum(image.kept_size for image in images))
+    kept = sum(image.kept_size for image in images)
+    count_storage(session, bucket, sum(image.size for image in images), kept)
     count_images(session, order.bucket_id, len(images))
 
 
@@ -79,8 +79,7 @@ def replace_variants(session: Session, order: Order, image: Image, results: Resu
     _fill(session, order, image, made)
     image.kept_size = 0
     _keep_masters(session, [image], results.masters)
-    count_storage(session, bucket, image.size - before)
-    count_kept(session, bucket.account_id, image.kept_size - kept_before)
+    count_storage(session, bucket, image.size - before, image.kept_size - kept_before)
     apply_change(session, image, order.change or Change())
     keys = {variant.object_key for variant in old} | {variant.object_key for variant in made}
     announce_purge(session, bucket, image.prefix, sorted(keys))
@@ -153,24 +152,18 @@ def announce_photo_purge(session: Session, bucket: Bucket, keys: Iterable[str]) 
     announce(session, purge_subject(bucket.public_id), Purged(bucket="", keys=list(keys)))
 
 
-def count_storage(session: Session, bucket: Bucket, size: int) -> None:
-    """Count bytes of variants to the bucket's account; a customer's own storage is not counted."""
-    if bucket.endpoint is None:
-        _count(session, bucket.account_id, size)
+def count_storage(session: Session, bucket: Bucket, variants: int, kept: int) -> None:
+    """Count bytes of variants and of kept originals to the bucket's account.
 
-
-def count_kept(session: Session, account_id: str, size: int) -> None:
-    """Count bytes of kept originals to an account: they are in our storage whatever the bucket."""
-    if size:
-        _count(session, account_id, size)
-
-
-def _count(session: Session, account_id: str, size: int) -> None:
-    session.exec(
-        update(Account)
-        .where(col(Account.id) == account_id)
-        .values(storage_used=Account.storage_used + size)
-    )
+    Variants in a customer's own storage are not counted; kept originals are always in ours.
+    """
+    more = kept + (variants if bucket.endpoint is None else 0)
+    if more:
+        session.exec(
+            update(Account)
+            .where(col(Account.id) == bucket.account_id)
+            .values(storage_used=Account.storage_used + more)
+        )
 
 
 def count_images(session: Session, bucket_id: str, more: int) -> None:
