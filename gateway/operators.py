@@ -74,10 +74,6 @@ class Operators:
         status = 200 if standing.ready else 503
         return Answer(status, "application/json", msgspec.json.encode(standing))
 
-    async def standing(self) -> Standing:
-        """Ready, as far as one knows who asks nobody."""
-        return Standing(ready=True, role=self.role)
-
     async def _starting(self) -> Standing:
         return Standing(ready=False, role=self.role, checks={"start": "not finished"})
 

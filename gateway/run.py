@@ -5,6 +5,7 @@ import contextlib
 import json
 import signal
 from collections.abc import Callable
+from functools import partial
 
 import click
 import msgspec
@@ -19,6 +20,7 @@ from gateway.garbage import leave_alone_what_stays
 from gateway.logs import start_logs
 from gateway.observed import observed
 from gateway.ports import free_port, refuse_taken
+from gateway.readiness import standing
 from gateway.roll import on_the_roll
 from gateway.up import FIRST_ACCOUNT, Ready, refuse_unsafe, system
 from models.accounts import add_key, digest_of, find_account, new_key, revoke_key
@@ -42,7 +44,7 @@ async def run_system(settings: Settings, *, demo: bool, as_json: bool) -> None:
         on_the_roll(ready.services, seen),
     ):
         leave_alone_what_stays()
-        seen.operators.stand = seen.operators.standing
+        seen.operators.stand = partial(standing, "up", ready.services)
         _note(ready)
         if as_json:
             click.echo(json.dumps(_summary(ready) | {"metrics": seen.address}))
@@ -68,7 +70,7 @@ async def run_role(name: str, role: Role, settings: Settings) -> None:
         refuse_old_schema(services)
         async with running(services.relay.run), role(services), on_the_roll(services, seen):
             leave_alone_what_stays()
-            seen.operators.stand = seen.operators.standing
+            seen.operators.stand = partial(standing, name, services)
             log.info("ready", role=name, metrics=seen.address)
             await stopped.wait()
             seen.operators.draining = True
