@@ -9,6 +9,7 @@ refused asks another server, whatever the request.
 import asyncio
 import contextlib
 import ctypes
+import os
 import socket
 import struct
 from pathlib import Path
@@ -25,11 +26,10 @@ _ESTABLISHED = "01"
 
 
 class Listener:
-    """A listening socket. One that several processes share is shut by the one that opened it."""
+    """A listening socket of this process."""
 
-    def __init__(self, listening: socket.socket, *, shared: bool = False) -> None:
+    def __init__(self, listening: socket.socket) -> None:
         self._socket = listening
-        self._shared = shared
 
     def descriptor(self) -> int:
         """One more descriptor of it, for a server that will close it."""
@@ -37,23 +37,16 @@ class Listener:
 
     async def shut(self) -> None:
         """Let nobody in any more; who waits to be taken still is. For good."""
-        if not self._shared:
-            with contextlib.suppress(OSError):  # not Linux
-                _let_nobody_in(self._socket)
-                await asyncio.sleep(_TAKE_SECONDS)
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # not Linux
+            _let_nobody_in(self._socket)
+            await asyncio.sleep(_TAKE_SECONDS)
+            _close_everywhere(self._socket)
         self._socket.close()
 
 
 def listener_on(host: str, port: int, *, patience: float | None = None) -> Listener:
     """A listener on host:port, see `listen_on`. Raises OSError."""
     return Listener(listen_on(host, port, patience=patience))
-
-
-def inherited(descriptor: int) -> Listener:
-    """The listener that a parent process opened for this one and its siblings."""
-    return Listener(socket.socket(fileno=descriptor), shared=True)
 
 
 def listen_on(host: str, port: int, *, patience: float | None = None) -> socket.socket:
@@ -100,3 +93,16 @@ def _let_nobody_in(listening: socket.socket) -> None:
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in _NO_SYN))
     program = struct.pack("HL", len(_NO_SYN), ctypes.addressof(code))
     listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+
+def _close_everywhere(listening: socket.socket) -> None:
+    """Put a socket that nobody knows in its place, wherever this process has it.
+
+    granian cannot be told to listen no more and to go on; without a socket it just hears nothing.
+    """
+    which = os.fstat(listening.fileno())
+    with socket.socket() as unknown:
+        for number in [int(one.name) for one in Path("/proc/self/fd").iterdir()]:
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(number), which):
+                    os.dup2(unknown.fileno(), number, inheritable=False)
