@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -26,39 +27,21 @@ from gateway.intake import body_limits
 from gateway.openapi.document import document
 from models.settings import PREFIX, Settings, read_settings
 from pipeline.bus_streams import PIPELINE, WORK_STREAM
+from tests.cluster import composed
+from tests.cluster.composed import DEPLOY, TOP, VARIABLE, compose, wanted
 from tests.nginx import NGINX
 from tests.servers import program
 
-TOP = Path(__file__).parents[1]
-DEPLOY = TOP / "deploy"
 ROLES = ("gateway", "pipeline", "edge")
 LOCAL_SCHEMA = TOP / "tests/schemas/kubernetes-1.37.json"
-VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 HEX = "1e9" * 16
 
 Manifest = dict[str, Any]
 
 
-@cache
-def compose() -> dict[str, Any]:
-    return dict(yaml.safe_load((TOP / "compose.yaml").read_text()))
-
-
-@cache
-def wanted() -> dict[str, str]:
-    """What .env.example names, with what it gives."""
-    lines = (DEPLOY / ".env.example").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-
-
-def filled(text: str) -> str:
-    """With a secret for every variable that .env.example leaves empty."""
-    return VARIABLE.sub(lambda found: wanted().get(found[1]) or HEX, text).replace("$$", "$")
-
-
 def environment_of(service: str) -> dict[str, str]:
-    named = compose()["services"][service]["environment"]
-    return {name: filled(value) for name, value in named.items()}
+    """With a secret for every variable that .env.example leaves empty."""
+    return composed.environment_of(service, defaultdict(lambda: HEX))
 
 
 def image_settings() -> dict[str, str]:
@@ -174,13 +157,17 @@ def test_every_service_is_bounded_watched_and_cannot_write_where_it_should_not(n
     assert service["cap_drop"] == ["ALL"]
     assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
     assert service["restart"] in {"unless-stopped", "on-failure"}
-    assert "healthcheck" in service or name == "gateway"  # which has the image's
+    assert "healthcheck" in service
 
 
 def test_every_health_check_in_python_can_be_read() -> None:
     (image,) = re.findall(r"^ +CMD (\[.*)$", (TOP / "Dockerfile").read_text(), re.MULTILINE)
     compile(json.loads(image)[-1], "Dockerfile", "exec")
-    compile(compose()["services"]["edge"]["healthcheck"]["test"][-1], "compose.yaml", "exec")
+    for role in ROLES:
+        asked = compose()["services"][role]["healthcheck"]["test"][-1]
+        compile(asked, "compose.yaml", "exec")
+        assert "/readyz" in asked
+        assert f"'127.0.0.1', {environment_of(role)['CALOTYPE_METRICS_PORT']}," in asked
 
 
 def test_what_compose_mounts_is_here() -> None:
@@ -383,6 +370,26 @@ def test_every_pod_is_nobody_and_writes_nowhere_but_in_its_volumes() -> None:
         mounted = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
         assert set(mounted) == {one["name"] for one in pod["volumes"]}
         assert {"/data", "/tmp"} <= set(mounted.values())  # noqa: S108 in the pod
+
+
+def test_every_role_is_asked_where_it_answers_operators() -> None:
+    port = int(kubernetes_environment()["CALOTYPE_METRICS_PORT"])
+    for role, one in of_kind("Deployment").items():
+        (container,) = one["spec"]["template"]["spec"]["containers"]
+        assert {"name": "metrics", "containerPort": port} in container["ports"], role
+        asked = {name: container[f"{name}Probe"]["httpGet"] for name in ("readiness", "liveness")}
+        assert asked == {
+            "readiness": {"path": "/readyz", "port": "metrics"},
+            "liveness": {"path": "/healthz", "port": "metrics"},
+        }
+
+
+def test_a_proxy_lets_go_of_idle_connections_before_a_stopping_role_does() -> None:
+    text = (DEPLOY / "nginx/upstreams.conf").read_text()
+    idle = [float(one) for one in re.findall(r"keepalive_timeout (\d+)s;", text)]
+    settings = read_settings(environment_of("gateway"))
+    assert max(idle) < settings.linger_seconds < settings.drain_seconds
+    assert len(idle) == 2
 
 
 def test_disruptions_and_scalers_are_about_what_is_there() -> None:

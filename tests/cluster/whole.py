@@ -148,7 +148,7 @@ def _sync_objects(made: Cluster) -> None:
 def _settings(made: Cluster, more: Mapping[str, str]) -> dict[str, str]:
     """Those of compose.yaml, every place where it is here."""
     given = environment_of("gateway", made.secrets | {"PUBLIC_URL": made.public})
-    given |= {"CALOTYPE_TRUSTED_PROXIES": "127.0.0.0/8"}
+    given |= {"CALOTYPE_TRUSTED_PROXIES": "127.0.0.0/8", "CALOTYPE_METRICS_HOST": "127.0.0.1"}
     if "valkey" not in made.members:
         given["CALOTYPE_RATE_LIMIT_STORE"] = ""
     placed = {name: moved(value, made.places) for name, value in given.items()}
