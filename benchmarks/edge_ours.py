@@ -19,6 +19,7 @@ SETTINGS: Final = {
     "CALOTYPE_RATE_LIMIT_RENDERS": "",
     "CALOTYPE_CHILDREN": "2",
     "CALOTYPE_MAX_FILE_BYTES": "100000000",
+    "CALOTYPE_DEVELOP_SECONDS": "30",
 }
 
 
@@ -67,7 +68,8 @@ def _upload(api: httpx2.Client, picture: Path) -> str:
 
 def _answered(answer: httpx2.Response) -> dict[str, Any]:
     if not answer.is_success:
-        raise Absent(f"{answer.request.url.path} was answered with {answer.status_code}")
+        what = answer.request.url.path
+        raise Absent(f"{what} was answered with {answer.status_code}: {answer.text[:200]}")
     return cast("dict[str, Any]", answer.json())
 
 

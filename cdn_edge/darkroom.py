@@ -163,7 +163,7 @@ class Darkroom:
     ) -> tuple[Entry, bytes]:
         """A file with this hash; what its header says is asked for once."""
         known = self._probes.get(sha256)
-        with await studio.render(path, [order.recipe], known=known) as prints:
+        with await studio.render(path, [order.recipe], known=known, name=sha256) as prints:
             while known is None and len(self._probes) >= _MOST_STOCKED:
                 self._probes.popitem(last=False)
             self._probes[sha256] = prints.probe

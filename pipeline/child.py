@@ -8,12 +8,15 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from models.errors import Overloaded, RenderCrashed, RenderOutOfMemory, ServiceError
 from models.outputs import Output
 from pipeline import engine
 from pipeline.confine import allow_job, allow_step, confine, die_with, resident, step_back
+from pipeline.engine_lately import Lately
 from pipeline.jobs import (
     Begun,
     Birth,
@@ -38,8 +41,17 @@ from pipeline.seal import seal
 from pipeline.stages import Stopwatch
 
 Say = Callable[[Reply], None]
+Pictures = Iterator[tuple[Picture, tuple[int, ...]]]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Place(NamedTuple):
+    """Where a child works: what it may use, what it has at hand, and the clock."""
+
+    limits: Limits
+    lately: Lately
+    watch: Stopwatch
 
 
 def main(line: int, parent: int) -> None:
@@ -58,18 +70,18 @@ def serve(inbox: Iterator[bytes], say: Say) -> None:
     confine(birth.limits)
     seal()
     say(Ready())
+    lately = Lately(birth.limits.kept)
     for line in inbox:
         say(Begun())
         allow_job(birth.limits.seconds)
-        say(_work(line, birth.limits, say))
+        say(_work(line, Place(birth.limits, lately, Stopwatch()), say))
         allow_step(0)
 
 
-def _work(line: bytes, limits: Limits, say: Say) -> Finished | Failed:
+def _work(line: bytes, place: Place, say: Say) -> Finished | Failed:
     """Do one job; its replies are said on the way, the last word is returned."""
-    watch = Stopwatch()
     try:
-        for reply in _perform(read_job(line), limits, watch):
+        for reply in _perform(read_job(line), place):
             say(reply)
     except ServiceError as error:
         return _failed(error)
@@ -80,41 +92,42 @@ def _work(line: bytes, limits: Limits, say: Say) -> Finished | Failed:
             return _failed(Overloaded())
         traceback.print_exc()
         return _failed(RenderCrashed())
-    return Finished(resident=resident(), stages=tuple(watch.stages))
+    held = resident() - place.lately.weight
+    return Finished(resident=held, stages=tuple(place.watch.stages))
 
 
-def _perform(job: object, limits: Limits, watch: Stopwatch) -> Iterator[Reply]:
+def _perform(job: object, place: Place) -> Iterator[Reply]:
     match job:
         case ProbeJob():
             yield Probed(probe=engine.probe(Path(job.source)))
         case RenderJob():
-            yield from _render(job, limits, watch)
+            yield from _render(job, place)
         case KeepJob():
-            yield _keep_photo(job, limits, watch)
+            yield _keep_photo(job, place)
         case DevelopJob():
-            yield from _develop(job, limits, watch)
+            yield from _develop(job, place)
         case EncodeJob():
-            yield _encode(job, watch)
+            yield _encode(job, place.watch)
 
 
-def _render(job: RenderJob, limits: Limits, watch: Stopwatch) -> Iterator[Printed]:
-    for picture, numbers in _pictures(job, limits, watch):
+def _render(job: RenderJob, place: Place) -> Iterator[Printed]:
+    by = partial(place.lately.decode, job.name)
+    pictures = engine.pictures(Path(job.source), job.recipes, place.watch, by)
+    for picture, numbers in _in_time(pictures, place.limits):
         for number in numbers:
-            made = _encoded(picture, job.recipes[number].output, watch)
+            made = _encoded(picture, job.recipes[number].output, place.watch)
             yield _keep(made, Path(job.folder), number)
 
 
-def _develop(job: DevelopJob, limits: Limits, watch: Stopwatch) -> Iterator[Developed]:
-    for picture, numbers in _pictures(job, limits, watch):
+def _develop(job: DevelopJob, place: Place) -> Iterator[Developed]:
+    pictures = engine.pictures(Path(job.source), job.recipes, place.watch)
+    for picture, numbers in _in_time(pictures, place.limits):
         (Path(job.folder) / str(numbers[0])).write_bytes(picture.pixels)
         yield Developed(numbers=numbers, canvas=picture.canvas)
 
 
-def _pictures(
-    job: RenderJob | DevelopJob, limits: Limits, watch: Stopwatch
-) -> Iterator[tuple[Picture, tuple[int, ...]]]:
+def _in_time(pictures: Pictures, limits: Limits) -> Pictures:
     """The engine's pictures, each within the time that reading may take."""
-    pictures = engine.pictures(Path(job.source), job.recipes, watch)
     allow_step(limits.read_seconds)
     for found in pictures:
         allow_step(0)
@@ -122,8 +135,9 @@ def _pictures(
         allow_step(limits.read_seconds)
 
 
-def _keep_photo(job: KeepJob, limits: Limits, watch: Stopwatch) -> Printed:
-    allow_step(limits.read_seconds)
+def _keep_photo(job: KeepJob, place: Place) -> Printed:
+    watch = place.watch
+    allow_step(place.limits.read_seconds)
     began = time.monotonic()
     taken = engine.take(Path(job.source))
     watch.note("decode", taken.original.format, began)

@@ -45,7 +45,7 @@ def confine(limits: Limits) -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, limits.file)
-    _limit(resource.RLIMIT_AS, _address_space() + _RESERVES + limits.memory)
+    _limit(resource.RLIMIT_AS, _address_space() + _RESERVES + limits.memory + limits.kept)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write over the limit is an error, not a death
 
 

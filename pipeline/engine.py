@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import pi_heif
 import pyvips
@@ -17,7 +18,7 @@ from pipeline.engine_encode import format_of, icon_sides, mount, save
 from pipeline.engine_errors import reading, writing
 from pipeline.engine_expose import Exposure, expose
 from pipeline.engine_keep import keep, take
-from pipeline.engine_load import Load, number, open_original
+from pipeline.engine_load import Load, Original, number, open_original
 from pipeline.geometry import Size
 from pipeline.prints import CONTENT_TYPES, EXTENSIONS, Canvas, Picture, Print, Probe
 from pipeline.shelf import Shelf
@@ -44,6 +45,13 @@ Watch = Callable[[Step, str], AbstractContextManager[None]]
 
 def _unwatched(_step: Step, _kind: str) -> AbstractContextManager[None]:
     return nullcontext()
+
+
+class Decode(Protocol):
+    """Decodes an original; `shared` when the picture will be read more than once."""
+
+    def __call__(self, original: Original, how: Load, *, shared: bool) -> pyvips.Image:
+        """The picture in its working space."""
 
 
 def prepare() -> None:
@@ -107,7 +115,10 @@ def encode(picture: Picture, output: Output) -> Print:
 
 
 def pictures(
-    source: Path, recipes: Sequence[Recipe], watch: Watch = _unwatched
+    source: Path,
+    recipes: Sequence[Recipe],
+    watch: Watch = _unwatched,
+    by: Decode | None = None,
 ) -> Iterator[tuple[Picture, tuple[int, ...]]]:
     """Each distinct picture once, with the positions of the recipes that are printed from it."""
     original = open_original(source)
@@ -118,7 +129,8 @@ def pictures(
     for exposure, positions in wanted.items():
         with reading():
             with watch("decode", original.format):
-                image = decodes.take(exposure.load, partial(decode, original, exposure.load))
+                make = partial(by or decode, original, exposure.load)
+                image = decodes.take(exposure.load, make)
             with watch("resize", original.format):
                 picture = place(exposure, image)
         del image  # a shared decode is large: nothing may keep it longer than the shelf does

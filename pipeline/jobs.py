@@ -33,6 +33,8 @@ class RenderJob(Wire, frozen=True, tag=True):
     source: str
     folder: str
     recipes: tuple[Recipe, ...]
+    name: str = ""
+    """Of a source that more will be made from: what is decoded of it is kept for a while."""
 
 
 class KeepJob(Wire, frozen=True, tag=True):

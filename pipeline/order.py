@@ -30,6 +30,8 @@ class Order(NamedTuple):
     """Called with how many of the prints asked for are made, and how many there will be."""
     asked: int = 0
     """The prints of the first so many positions are asked for; the others are our own wish."""
+    name: str = ""
+    """Of the source, when more will be made from it."""
 
 
 async def carry_out(order: Order, crew: Crew) -> tuple[list[Printed], list[Stage]]:
@@ -60,7 +62,9 @@ def _tell(order: Order, prints: Mapping[int, Printed]) -> None:
 
 async def _alone(order: Order, crew: Crew, heard: Heard) -> None:
     recipes = tuple(part.recipe for part in order.plan.parts)
-    job = RenderJob(source=str(order.source), folder=str(order.folder), recipes=recipes)
+    job = RenderJob(
+        source=str(order.source), folder=str(order.folder), recipes=recipes, name=order.name
+    )
     await crew.ask(_BEGIN, job, order.seconds, heard)
 
 

@@ -199,11 +199,13 @@ class Studio:
         told: Told | None = None,
         also: Also = lambda _: (),
         known: Probe | None = None,
+        name: str = "",
     ) -> Prints:
         """Every recipe's print, in their order. `told` hears how many are made, of how many.
 
         What `also` wants when it knows the original comes after them, if it is within the limits.
         `known` is the probe of these very bytes, when there was one: it is not asked for again.
+        A `name` is for bytes that more will be made from: a child keeps what it decoded of them.
         Typed errors, and nothing is left behind by them. Who stops waiting stops the work.
         """
         with self._entered():
@@ -216,7 +218,10 @@ class Studio:
                 wanted = more
             async with self._budget.loan(memory.order):
                 todo = plan(probe, wanted, self._crew.free)
-                return await self._carry_out(todo, source, probe, told, len(recipes))
+                with self._folder() as folder:
+                    asked = len(recipes)
+                    order = Order(todo, source, folder, self.limits.seconds, told, asked, name)
+                    return await self._carry_out(order, probe)
 
     async def keep(self, source: Path) -> Prints:
         """The file itself as a photo: the one print. Typed errors, and nothing left by them."""
@@ -266,15 +271,11 @@ class Studio:
                 return reply.probe
         raise RenderCrashed
 
-    async def _carry_out(
-        self, todo: Plan, source: Path, probe: Probe, told: Told | None, asked: int
-    ) -> Prints:
-        with self._folder() as folder:
-            order = Order(todo, source, folder, self.limits.seconds, told, asked)
-            made, stages = await carry_out(order, self._crew)
-        spread = _spread(todo, [_stored(folder, one) for one in made])
-        prints = Prints(folder, spread, probe, stages)
-        self._note(source, prints)
+    async def _carry_out(self, order: Order, probe: Probe) -> Prints:
+        made, stages = await carry_out(order, self._crew)
+        spread = _spread(order.plan, [_stored(order.folder, one) for one in made])
+        prints = Prints(order.folder, spread, probe, stages)
+        self._note(order.source, prints)
         return prints
 
     def _note(self, source: Path, prints: Prints) -> None:

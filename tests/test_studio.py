@@ -251,11 +251,11 @@ async def test_memory_over_the_limit_ends_the_job_and_not_the_parent(
     tmp_path: Path, photo: Path
 ) -> None:
     large = _file(tmp_path, pictures.png(6000, 6000))
-    child = await bear(tmp_path, Limits(memory=1 << 20))
+    child = await bear(tmp_path, Limits(memory=1 << 20, kept=0, read_seconds=60))
     whole = Recipe(resize=Resize(width=5999), output=Avif(effort=0))
     job = RenderJob(source=str(large), folder=str(tmp_path), recipes=(whole,))
     with pytest.raises(RenderOutOfMemory):
-        await child.ask(job, 30, lambda _: None)
+        await child.ask(job, 120, lambda _: None)
     await child.gone  # whose memory is spoilt is not asked again
     assert photo
 
@@ -276,7 +276,7 @@ async def test_a_job_takes_no_more_memory_than_was_estimated(
     tmp_path: Path, scratch: Path, original: Callable[[], bytes], recipe: Recipe
 ) -> None:
     source = _file(tmp_path, original())
-    limits = Limits(resident=1 << 40)
+    limits = Limits(resident=1 << 40, read_seconds=60)
     async with Studio(children=1, scratch=scratch, limits=limits) as studio:
         (pid,) = _pids(studio)
         before = _high_water(pid)
