@@ -13,7 +13,6 @@ from pysqlite3 import dbapi2 as sqlite
 
 from cdn_edge.answers import Copy
 from cdn_edge.disk import Disk, open_disk
-from cdn_edge.entry import Entry
 from cdn_edge.memory import Memory
 from models.errors import Unavailable
 from models.meter import Meter
@@ -49,7 +48,9 @@ class Cache:
         if self._disk is None:
             return None, 0
         try:
-            found, ticket = await self._in_thread(_read, self._disk, path)
+            ticket = self._disk.ticket()
+            there = self._disk.has(path)
+            found = await self._in_thread(self._disk.get, path) if there else None
         except (sqlite.Error, OSError) as error:
             log.warning("the disk cache cannot be read: %s", error)
             return None, 0
@@ -159,8 +160,3 @@ def open_cache(
 ) -> Cache:
     """A cache of so many bytes in memory and, with a folder, so many on disk."""
     return Cache(Memory(memory_bytes), open_disk(folder, disk_bytes) if folder else None)
-
-
-def _read(disk: Disk, path: str) -> tuple[tuple[Entry, bytes] | None, int]:
-    ticket = disk.ticket()
-    return disk.get(path), ticket

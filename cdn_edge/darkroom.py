@@ -1,7 +1,6 @@
 """Derivatives: found in object storage, or rendered once and kept there under their source."""
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections import OrderedDict
@@ -11,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from cdn_edge.checked import Checked
 from cdn_edge.derived import pack, unpack
 from cdn_edge.entry import Entry
 from cdn_edge.failures import Failures
 from cdn_edge.fleet import Fleet, Work
-from cdn_edge.look import look_at
+from cdn_edge.look import Look
 from cdn_edge.promise import promised
 from cdn_edge.sources import Stored, ranked, recipe_from
 from models.errors import (
@@ -42,7 +42,6 @@ Hire: TypeAlias = Callable[[], Awaitable[Studio]]
 
 _LOOK_SECONDS = 10.0
 _MOST_STOCKED = 10_000
-_HEAD = 65_536
 _LARGE = 1 << 20
 """Bytes just written that are read in a thread; fewer are there sooner than a thread is."""
 
@@ -95,6 +94,7 @@ class Darkroom:
         self._open = open_stored
         self._stock: OrderedDict[tuple[str, str], list[Stored]] = OrderedDict()
         self._probes: OrderedDict[str, Probe] = OrderedDict()
+        self._checked = Checked()
         self._hire = hire
         self._fleet = fleet
         self._most = most
@@ -149,7 +149,8 @@ class Darkroom:
         for stored in ranked(order.recipe, own, await self._stocked(order.variant)):
             try:
                 async with self._open(stored, studio.scratch) as path:
-                    if await asyncio.to_thread(_is_good, path, stored, own):
+                    look = await self._checked.look(path, stored.sha256)
+                    if look is not None and _shows_the_same(look, stored, own):
                         mine = order._replace(recipe=recipe_from(stored, order.recipe))
                         return await self._printed(studio, path, stored.sha256, mine)
             except NotFound:
@@ -237,13 +238,6 @@ def _as_stored(variant: Entry) -> Stored:
     )
 
 
-def _is_good(path: Path, stored: Stored, own: Stored) -> bool:
-    """Whether the file is whole, and shows what the variant does.
-
-    A variant without alpha has a background, which the image's masters do not know of.
-    """
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != stored.sha256:
-            return False
-        file.seek(0)
-        return own.format != "jpeg" or stored == own or not look_at(file.read(_HEAD)).alpha
+def _shows_the_same(look: Look, stored: Stored, own: Stored) -> bool:
+    """A variant without alpha has a background, which the image's masters do not know of."""
+    return own.format != "jpeg" or stored == own or not look.alpha

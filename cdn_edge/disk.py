@@ -75,6 +75,10 @@ class Disk:
             self._used[path] = int(time.time())
         return copy
 
+    def has(self, path: str) -> bool:
+        """Whether there is a copy. A look at the index only: sooner done than a thread is asked."""
+        return self._ask("SELECT 1 FROM copies WHERE path = ?", path) is not None
+
     def ticket(self) -> int:
         """Take one before looking a key up: `put` refuses what was purged since."""
         row = self._ask("SELECT seq FROM sqlite_sequence WHERE name = 'purges'")

@@ -32,20 +32,25 @@ class Lease:
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Keep it while the block runs, then let it go."""
-        beat = asyncio.create_task(self._beat())
+        beats: list[asyncio.Task[None]] = []
+        first = asyncio.get_running_loop().call_later(
+            SECONDS / 4, lambda: beats.append(asyncio.create_task(self._beat()))
+        )
         try:
             yield
         finally:
-            await end(beat)
+            first.cancel()
+            for beat in beats:
+                await end(beat)
             with contextlib.suppress(*_AWAY):
                 async with asyncio.timeout(_PATIENCE):
                     await self._table.delete(self._name, last=self._revision)
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(SECONDS / 4)
             with contextlib.suppress(*_AWAY):
                 self._revision = await self._table.update(self._name, b"", last=self._revision)
+            await asyncio.sleep(SECONDS / 4)
 
 
 class Leases:

@@ -157,6 +157,16 @@ async def test_a_damaged_mezzanine_is_passed_over(shop: Shop, damage: str) -> No
     assert not is_coloured((await shop.rooms[0].derivative(shop.order())).body)
 
 
+@pytest.mark.parametrize("damage", ["missing", "torn", "changed"])
+async def test_damage_is_noticed_also_where_it_was_whole_a_moment_ago(
+    shop: Shop, damage: str
+) -> None:
+    assert is_coloured((await shop.rooms[0].derivative(shop.order())).body)
+    harm(shop.file("m.jpg"), damage)
+    other = Recipe(resize=Resize(width=110, without_enlargement=True), output=Jpeg())
+    assert not is_coloured((await shop.rooms[0].derivative(shop.order(other))).body)
+
+
 async def test_nothing_is_made_of_what_is_damaged_altogether(shop: Shop) -> None:
     harm(shop.file("m.jpg"), "torn")
     harm(shop.file("v.png"), "changed")
