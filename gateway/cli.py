@@ -13,6 +13,17 @@ from gateway.cli_options import DATA, plain_errors, read
 from gateway.cli_reconcile import reconcile
 from gateway.cli_status import doctor, status
 from gateway.cli_users import users
+from models.settings import Settings
+
+WORKERS = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes of this role, which share its port, render children and edge memory. Each "
+    "holds database connections of its own. One that dies is started again.",
+)
+WORKER = click.option("--worker", is_flag=True, hidden=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,39 +61,51 @@ def up(*, demo: bool, as_json: bool, **given: Any) -> None:
 
 @main.command()
 @DATA
+@WORKERS
+@WORKER
 @plain_errors
-def gateway(**given: Any) -> None:
+def gateway(*, workers: int, worker: bool, **given: Any) -> None:
     """Start one gateway: the REST API.
 
     Needs CALOTYPE_NATS_URL, CALOTYPE_DATABASE_URL and CALOTYPE_SECRET; run 'calotype migrate'
     first.
     """
     from gateway.role import gateway_alone
-    from gateway.run import run_role
 
-    asyncio.run(run_role("gateway", gateway_alone, read(**given)))
+    _run("gateway", gateway_alone, read(**given), workers=workers, worker=worker)
 
 
 @main.command()
 @DATA
+@WORKERS
+@WORKER
 @plain_errors
-def pipeline(**given: Any) -> None:
+def pipeline(*, workers: int, worker: bool, **given: Any) -> None:
     """Start one pipeline: it makes the variants. Needs what the gateway needs."""
-    from gateway.run import run_role
     from pipeline.role import pipeline_alone
 
-    asyncio.run(run_role("pipeline", pipeline_alone, read(**given)))
+    _run("pipeline", pipeline_alone, read(**given), workers=workers, worker=worker)
 
 
 @main.command()
 @DATA
+@WORKERS
+@WORKER
 @plain_errors
-def edge(**given: Any) -> None:
+def edge(*, workers: int, worker: bool, **given: Any) -> None:
     """Start one edge: it serves the variants. Needs what the gateway needs."""
     from cdn_edge.role import serving_edge
-    from gateway.run import run_role
 
-    asyncio.run(run_role("edge", serving_edge, read(**given)))
+    _run("edge", serving_edge, read(**given), workers=workers, worker=worker)
+
+
+def _run(name: str, role: Any, settings: Settings, *, workers: int, worker: bool) -> None:
+    from gateway.run import run_group, run_role
+
+    if workers > 1:
+        asyncio.run(run_group(name, settings, workers))
+    else:
+        asyncio.run(run_role(name, role, settings, worker=worker))
 
 
 for command in (status, doctor, import_, migrate, keys, accounts, users, reconcile, dead, url):

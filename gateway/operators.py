@@ -68,9 +68,9 @@ class Operators:
         return Answer(404, "text/plain", b"")
 
     async def _readiness(self) -> Answer:
-        standing = await self.stand()
-        if self.draining:
-            standing = Standing(ready=False, role=self.role, checks={"draining": "stops soon"})
+        standing = Standing(ready=False, role=self.role, checks={"draining": "stops soon"})
+        if not self.draining:
+            standing = await self.stand()
         status = 200 if standing.ready else 503
         return Answer(status, "application/json", msgspec.json.encode(standing))
 

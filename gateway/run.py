@@ -23,6 +23,7 @@ from gateway.ports import free_port, refuse_taken
 from gateway.readiness import standing
 from gateway.roll import on_the_roll
 from gateway.up import FIRST_ACCOUNT, Ready, refuse_unsafe, system
+from gateway.workers import end_with_parent, group
 from models.accounts import add_key, digest_of, find_account, new_key, revoke_key
 from models.records import ApiKey
 from models.settings import Settings, SettingsError
@@ -57,11 +58,33 @@ async def run_system(settings: Settings, *, demo: bool, as_json: bool) -> None:
         log.info("stopping")
 
 
-async def run_role(name: str, role: Role, settings: Settings) -> None:
-    """`calotype gateway|pipeline|edge`: until SIGTERM or SIGINT, then finish what is in hand."""
+async def run_group(name: str, settings: Settings, workers: int) -> None:
+    """The same with several processes, which end together."""
     start_logs(settings.log_level)
     stopped = stop_signal()
     _refuse_alone(name, settings)
+    claim(settings.data)
+    async with group(name, _with_ports(settings), workers) as (made, operators):
+
+        async def told() -> None:
+            await stopped.wait()
+            operators.draining = True
+            log.info("stopping", role=name)
+
+        await made.run(told())
+
+
+async def run_role(name: str, role: Role, settings: Settings, *, worker: bool = False) -> None:
+    """`calotype gateway|pipeline|edge`: until SIGTERM or SIGINT, then finish what is in hand.
+
+    A `worker` is one of a group: it shares its port, and says when it is ready.
+    """
+    start_logs(settings.log_level)
+    stopped = stop_signal()
+    if worker:
+        end_with_parent(stopped)
+    else:
+        _refuse_alone(name, settings)
     claim(settings.data)
     async with contextlib.AsyncExitStack() as stack:
         seen = await stack.enter_async_context(observed(name, settings))
@@ -72,6 +95,8 @@ async def run_role(name: str, role: Role, settings: Settings) -> None:
             leave_alone_what_stays()
             seen.operators.stand = partial(standing, name, services)
             log.info("ready", role=name, metrics=seen.address)
+            if worker:
+                click.echo(json.dumps({"metrics": seen.address}))
             await stopped.wait()
             seen.operators.draining = True
             log.info("stopping", role=name)

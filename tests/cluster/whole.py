@@ -106,7 +106,7 @@ def cluster(folder: Path, port: int = 0, **settings: str) -> Iterator[Cluster]:
         subprocess.run([CALOTYPE, "migrate"], env=made.environment, check=True, capture_output=True)
         for role in ROLES:
             for number in range(1, copies_of(role) + 1):
-                _add(made, _role(made, role, f"{role}-{number}"))
+                _add(made, play(made, role, f"{role}-{number}"))
         _wait(made)
         _add(made, _front(made))
         _wait(made)
@@ -155,7 +155,8 @@ def _settings(made: Cluster, more: Mapping[str, str]) -> dict[str, str]:
     return clean_environment() | placed | {"CALOTYPE_DATA": str(made.folder / "admin")} | more
 
 
-def _role(made: Cluster, role: str, name: str) -> Member:
+def play(made: Cluster, role: str, name: str, *options: str) -> Member:
+    """A process of a role on ports of its own, to be started."""
     port, operators = free_ports(2)
     made.ports[name] = port
     made.operators[name] = f"http://127.0.0.1:{operators}"
@@ -167,7 +168,7 @@ def _role(made: Cluster, role: str, name: str) -> Member:
     ready = f"{made.operators[name]}/readyz"
     return Member(
         name,
-        [str(CALOTYPE), role],
+        [str(CALOTYPE), role, *options],
         made.folder,
         environment=made.environment | own,
         ready=lambda: answers(ready),

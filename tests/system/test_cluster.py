@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import os
+import re
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -19,14 +21,16 @@ import pytest
 
 from pipeline.bus_streams import WORK_STREAM
 from tests.cluster.ground import NATS
-from tests.cluster.whole import Cluster, cluster
+from tests.cluster.member import Member
+from tests.cluster.whole import Cluster, cluster, play
 from tests.prove.load import Load, Mix, form
 from tests.prove.waiting import becomes
 from tests.servers import server_folder
 from tests.system.drawn import photo
-from tests.system.world import UNLIMITED
+from tests.system.world import UNLIMITED, command_of, family
 
 CAUGHT_UP_SECONDS = 15.0
+LEAVE = {"Connection": "close"}
 PROXY_SECONDS = 2.0
 """After which nginx asks again who was away, see upstreams.conf."""
 LITTLE = {
@@ -136,6 +140,65 @@ async def test_the_bus_leader_a_gateway_a_pipeline_and_an_edge_are_killed_and_no
                 assert (await http.get(f"{edge}{path}")).status_code == 200
     found = await asyncio.to_thread(whole.run, "reconcile")
     assert (found["found"], found["unseen"]) == ({}, {})
+
+
+@pytest.fixture
+def workers(whole: Cluster) -> Iterator[dict[str, Member]]:
+    """A gateway and an edge of two processes each."""
+    made = {
+        role: play(whole, role, f"workers-{role}", "--workers", "2") for role in ("gateway", "edge")
+    }
+    try:
+        for one in made.values():
+            one.start()
+        for one in made.values():
+            one.wait()
+        yield made
+    finally:
+        for one in made.values():
+            one.stop()
+            whole.operators.pop(one.name)
+
+
+def test_workers_share_a_port_and_one_that_dies_is_started_again(
+    whole: Cluster, workers: dict[str, Member], http: httpx2.Client
+) -> None:
+    groups = list(workers.values())
+    for group in groups:
+        until(lambda: standing(whole, group.name) == (200, set()), 60)  # noqa: B023 called at once
+    first = {group.name: workers_of(group) for group in groups}
+    assert [len(found) for found in first.values()] == [2, 2]
+    for found in first.values():
+        os.kill(found[0], signal.SIGKILL)
+    for group in groups:
+        until(lambda: standing(whole, group.name) == (200, {"workers"}))  # noqa: B023
+    for group in groups:
+        until(lambda: standing(whole, group.name) == (200, set()), 90)  # noqa: B023
+        assert set(workers_of(group)) & set(first[group.name]) == {first[group.name][1]}
+
+    api = f"{whole.address('workers-gateway')}/api/v1/images"
+    answers = [http.post(api, **form(photo(120, 90)), headers=LEAVE) for _ in range(6)]
+    assert {answer.status_code for answer in answers} == {200}
+    path = urlsplit(answers[0].json()["simpleData"][0]["variants"]["webp"]).path
+    asked = [http.get(f"{whole.address('workers-edge')}{path}", headers=LEAVE) for _ in range(8)]
+    assert {answer.status_code for answer in asked} == {200}
+    until(lambda: counted(whole, "workers-edge") == len(asked))  # together, whoever answered
+
+    left = [one for group in groups for one in workers_of(group)]
+    assert workers["gateway"].stop() == 0
+    workers["edge"].kill()
+    until(lambda: not [one for one in left if command_of(one)], 60)
+
+
+def counted(whole: Cluster, name: str) -> float:
+    """Answers of an edge, as its operators are told."""
+    numbers = httpx2.get(f"{whole.operators[name]}/metrics", trust_env=False).text
+    found = re.findall(r"^calotype_edge_requests_total\{.*\} (\S+)$", numbers, re.MULTILINE)
+    return sum(map(float, found))
+
+
+def workers_of(group: Member) -> list[int]:
+    return [one for one in family(group.pid) if "--worker " in f"{command_of(one)} "]
 
 
 def until(condition: Any, seconds: float = 30) -> None:
