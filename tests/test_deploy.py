@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from gateway.folder import secret_of
 from gateway.intake import body_limits
 from gateway.openapi.document import document
+from models.catalogue import METRICS
 from models.settings import PREFIX, Settings, read_settings
 from pipeline.bus_streams import PIPELINE, WORK_STREAM
 from tests.cluster import composed
@@ -405,8 +406,12 @@ def test_disruptions_and_scalers_are_about_what_is_there() -> None:
         )
     scaled = of_kind("HorizontalPodAutoscaler") | of_kind("ScaledObject")
     assert {one["spec"]["scaleTargetRef"]["name"] for one in scaled.values()} == set(ROLES)
-    (trigger,) = of_kind("ScaledObject")["pipeline"]["spec"]["triggers"]
-    assert trigger["type"] == "nats-jetstream"
-    assert trigger["metadata"]["stream"] == WORK_STREAM
-    assert trigger["metadata"]["consumer"] == PIPELINE
-    assert all(isinstance(value, str) for value in trigger["metadata"].values())
+    triggers = of_kind("ScaledObject")["pipeline"]["spec"]["triggers"]
+    said = {trigger["type"]: trigger["metadata"] for trigger in triggers}
+    assert (said["nats-jetstream"]["stream"], said["nats-jetstream"]["consumer"]) == (
+        WORK_STREAM,
+        PIPELINE,
+    )
+    (metric,) = re.findall(r"calotype_\w+", said["prometheus"]["query"])
+    assert metric in {one.name for one in METRICS}
+    assert all(isinstance(value, str) for one in said.values() for value in one.values())
