@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # and compiles what it installs: a first start would spend seconds on that.
 UV := UV_SYSTEM_CERTS=1 UV_COMPILE_BYTECODE=1 $(BIN)/uv
 
-.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-long edge-long cluster prove parity lock clean
+.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-scale bench-long edge-long cluster prove parity lock clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -26,8 +26,12 @@ check: $(VENV)/.setup-dev ## Lint, format, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.setup-dev ## Measure encoding, and fail when a ratio falls below its floor
+bench: $(VENV)/.setup-dev ## Measure encoding and a cluster, and fail when a ratio falls below its floor
 	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python benchmarks/cluster.py --short
+
+bench-scale: $(VENV)/.setup-dev ## Measure a cluster, simulate it, and fill deploy/SCALING.md (6 minutes)
+	$(BIN)/python benchmarks/scale.py --into deploy/SCALING.md
 
 bench-upload: $(VENV)/.setup-dev ## Measure whole uploads over HTTP
 	$(BIN)/python benchmarks/upload.py

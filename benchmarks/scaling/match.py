@@ -1,0 +1,115 @@
+"""Whether the simulation may be believed: what it says of the machine that was measured.
+
+It is fed with what single parts cost and with one client at a time; several clients, arrivals and
+several pipelines it has to foretell.
+"""
+
+from collections.abc import Iterator
+from statistics import fmean
+from typing import Final, NamedTuple
+
+import msgspec
+import simpy
+
+from benchmarks.scaling.cores import Cores
+from benchmarks.scaling.costs import Costs, Load, Run, Shape
+from benchmarks.scaling.drive import Outcome, percentile, simulate
+from benchmarks.scaling.house import Demand, Plant, Plants
+
+MOST: Final = 0.15
+CALIBRATED: Final = {"embedded": Shape(system="embedded"), "cluster": Shape(system="cluster")}
+
+
+class Match(NamedTuple):
+    """One run beside its simulation."""
+
+    run: Run
+    foretold: Outcome
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """By how much the simulation is off, of what was measured."""
+        seen = (self.run.per_second, percentile(self.run.latencies, 50), p99(self.run))
+        said = (self.foretold.per_second, self.foretold.p50, self.foretold.p99)
+        names = ("throughput", "p50", "p99")
+        return {name: one / other - 1 for name, one, other in zip(names, said, seen, strict=True)}
+
+    @property
+    def worst(self) -> float:
+        """The largest of them."""
+        return max(map(abs, self.errors.values()))
+
+
+def p99(run: Run) -> float:
+    """One upload in a hundred took longer."""
+    return percentile(run.latencies, 99)
+
+
+def matches(costs: Costs) -> Iterator[Match]:
+    """Every run but those that the simulation was fed with."""
+    for system in sorted({run.shape.system for run in costs.runs}):
+        demand = demand_of(costs, system)
+        for run in costs.runs_of(system):
+            if run.load.clients != 1:
+                plant = on_one_machine(costs, run.shape)
+                outcome, _ = simulate(plant, demand, costs.pictures, run.load)
+                yield Match(run, outcome)
+
+
+def demand_of(costs: Costs, system: str) -> Demand:
+    """What one upload asks of a system's parts, as seen with one client at a time.
+
+    What no processor was busy with in that time is waiting.
+    """
+    shape = CALIBRATED[system]
+    run = costs.run(shape, clients=1)
+    busy = _busy(costs, run)
+    load = Load(uploads=len(run.latencies), clients=1, seed=run.load.seed)
+    outcome, _ = simulate(on_one_machine(costs, shape), busy, costs.pictures, load)
+    idle = fmean(run.latencies) - fmean(outcome.latencies)
+    return msgspec.structs.replace(busy, waiting=max(0.0, idle))
+
+
+def _busy(costs: Costs, run: Run) -> Demand:
+    engine = fmean(picture.seconds for picture in costs.pictures)
+    gateway, pipeline = run.cpu_each("gateway"), run.cpu_each("pipeline")
+    if run.shape.system == "embedded":
+        part = _gateways_part(costs)
+        gateway = run.cpu_each("calotype") * part
+        pipeline = run.cpu_each("calotype") * (1 - part)
+    return Demand(
+        client=run.cpu_each("client"),
+        gateway=gateway,
+        pipeline=pipeline,
+        nats=run.cpu_each("nats"),
+        database=run.cpu_each("postgres"),
+        objects=run.cpu_each("s3"),
+        commit=1 / costs.ceilings[f"{run.shape.system}: commits on one account"],
+        publish=1 / costs.ceilings[f"{run.shape.system}: messages of one stream"],
+        children=run.cpu_each("children") / engine,
+    )
+
+
+def _gateways_part(costs: Costs) -> float:
+    """Of what both together spend: one process does not say which half of it did what."""
+    runs = costs.runs_of("cluster")
+    gateway = sum(run.cpu.get("gateway", 0.0) for run in runs)
+    pipeline = sum(run.cpu.get("pipeline", 0.0) for run in runs)
+    return gateway / (gateway + pipeline) if gateway + pipeline else 0.5
+
+
+def on_one_machine(costs: Costs, shape: Shape) -> Plants:
+    """Everything on the cores that were measured on, clients too."""
+
+    def built(env: simpy.Environment) -> Plant:
+        cores = Cores(env, costs.machine.cores, costs.machine.power)
+        return Plant(
+            client=cores,
+            gateways=[cores],
+            pipelines=[(cores, shape.children)] * shape.pipelines,
+            nats=cores,
+            database=cores,
+            objects=cores,
+        )
+
+    return built
