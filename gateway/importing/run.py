@@ -1,9 +1,10 @@
 """The import itself: several uploads at once, each picture once, all failures told."""
 
 import asyncio
+import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, NamedTuple
 
 import msgspec
@@ -18,6 +19,8 @@ _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 _OUR_FAILURES = (500, 502, 504)
 _MOST_FAILURES = 5
+_FINISH_SECONDS = 30.0
+"""What is under way when it stops is finished, for so long."""
 
 Told = Callable[[str], None]
 
@@ -57,6 +60,7 @@ class Import:
         self._asked = asked
         self._failures = failures
         self._open_at = 0.0
+        self._stopping = asyncio.Event()
         self._working_since = time.monotonic()
 
     async def run(self, items: list[Item], told: Told) -> Sums:
@@ -64,26 +68,37 @@ class Import:
         left = iter(items)
         tasks = [asyncio.create_task(self._bring(left, told)) for _ in range(self._asked.jobs)]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
-        except Stopped as reason:
-            self.sums.stopped = str(reason)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.wait(tasks, timeout=_FINISH_SECONDS)
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        self._tell_why(ends)
         return self.sums
+
+    def _tell_why(self, ends: Sequence[BaseException | None]) -> None:
+        """The first reason to stop; anything else that ended a task is a fault of ours."""
+        for end in ends:
+            if isinstance(end, Stopped):
+                self.sums.stopped = self.sums.stopped or str(end)
+            elif isinstance(end, Exception):
+                raise end
 
     async def _bring(self, left: Iterator[Item], told: Told) -> None:
         for item in left:
             try:
                 await self._one(item)
+            except Stopped:
+                self._stopping.set()
+                raise
             except OSError as error:
                 self._fail(item, None, f"it cannot be read ({error.strerror})")
             except SettingsError as error:
                 self._fail(item, None, f"it may be there or not: {error}")
             told(item.name)
+            if self._stopping.is_set():
+                return
 
     async def _one(self, item: Item) -> None:
         fields = self._asked.fields
@@ -121,6 +136,8 @@ class Import:
         failures, pause = 0, _FIRST_PAUSE
         while True:
             await self._opened()
+            if self._stopping.is_set():
+                raise Stopped("")
             meaning = await self._remote.upload(item, self._asked.fields, key)
             if isinstance(meaning, Hopeless):
                 raise Stopped(meaning.reason.rstrip("."))
@@ -135,8 +152,8 @@ class Import:
 
     async def _opened(self) -> None:
         """Wait for as long as the API has asked everybody to."""
-        while (left := self._open_at - time.monotonic()) > 0:  # noqa: ASYNC110  it is moved meanwhile
-            await asyncio.sleep(left)
+        while (left := self._open_at - time.monotonic()) > 0 and not self._stopping.is_set():
+            await self._pause(left)
 
     async def _later(self, later: Later, pause: float) -> None:
         """Wait, as told or longer and longer. Raises Stopped when nothing went through so long."""
@@ -147,7 +164,13 @@ class Import:
         if later.everybody:
             self._open_at = max(self._open_at, time.monotonic() + seconds)
             seconds = 0
-        await asyncio.sleep(seconds + random.uniform(0, 0.5))  # noqa: S311  so that not all come at once
+        await self._pause(seconds + random.uniform(0, 0.5))  # noqa: S311  not all at once
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait for so long, unless everything stops."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     def _fail(self, item: Item, status: int | None, reason: str) -> None:
         self.sums.failed += 1
