@@ -1,5 +1,6 @@
 """The roll: every process says that it is there, what it is and how it does, when it is asked."""
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -10,11 +11,13 @@ from importlib.metadata import version
 import msgspec
 
 from gateway.observed import Observed
+from gateway.operators import Standing
 from models.meter import Meter
 from models.roll import ROLL, Present
 from pipeline.bus_roll import answering
 from pipeline.services import Services
 
+_STAND_SECONDS = 2.0
 _FIGURES = {
     "calotype_edge_requests_total": "tier",
     "calotype_reconciler_last_round_timestamp_seconds": "round",
@@ -28,7 +31,7 @@ async def on_the_roll(services: Services, seen: Observed) -> AsyncIterator[None]
     fixed = _present(services, seen)
 
     async def answer() -> bytes:
-        standing = await seen.operators.stand()
+        standing = await _standing(seen)
         draining = {"draining": "stops soon"} if seen.operators.draining else {}
         now = msgspec.structs.replace(
             fixed,
@@ -40,6 +43,16 @@ async def on_the_roll(services: Services, seen: Observed) -> AsyncIterator[None]
 
     async with answering(services.bus, ROLL, answer):
         yield
+
+
+async def _standing(seen: Observed) -> Standing:
+    """Who asks does not wait for long, and must not take us for dead."""
+    try:
+        async with asyncio.timeout(_STAND_SECONDS):
+            return await seen.operators.stand()
+    except TimeoutError:
+        checks = {"readiness": f"not known within {_STAND_SECONDS:g} s"}
+        return Standing(ready=False, role=seen.operators.role, checks=checks)
 
 
 def figures(meter: Meter) -> dict[str, float]:

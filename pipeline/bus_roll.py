@@ -10,8 +10,8 @@ from models.errors import Unavailable
 from pipeline.bus import Bus
 from pipeline.bus_line import AWAY, Ear, apart
 
-_QUIET_SECONDS = 0.6
-_LONGEST_SECONDS = 2.0
+_QUIET_SECONDS = 1.0
+_LONGEST_SECONDS = 3.0
 
 
 @contextlib.asynccontextmanager
@@ -33,7 +33,7 @@ async def answering(
 
 
 async def asked(bus: Bus, subject: str) -> list[bytes]:
-    """What everybody answers who is there and quick: until it is quiet, two seconds at most.
+    """What everybody answers who is there: until it is quiet, three seconds at most.
 
     Raises Unavailable when the server itself is silent.
     """
@@ -59,6 +59,7 @@ async def _until_quiet(answers: asyncio.Queue[bytes]) -> list[bytes]:
     found: list[bytes] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LONGEST_SECONDS):
+            found.append(await answers.get())
             while True:
                 found.append(await apart(answers.get(), _QUIET_SECONDS))
     return found

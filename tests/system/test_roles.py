@@ -111,6 +111,9 @@ def test_what_one_gateway_took_another_shows_and_the_edge_serves(
         deleted = time.monotonic()
         eventually(lambda: _status(client, url) == 404, seconds=10)
         assert time.monotonic() - deleted < 2
+    there = json.loads(roles.run("status", "--json"))["roles"]
+    assert [one["role"] for one in there] == ["edge", "gateway", "gateway", "pipeline"]
+    assert all(one["ready"] for one in there)
     found = json.loads(roles.run("reconcile", "--json"))
     assert (found["found"], found["unseen"]) == ({}, {})
 
