@@ -52,6 +52,10 @@ edge-long: $(VENV)/.setup-dev ## Two edges: a thousand readers of one derivative
 cluster: $(VENV)/.setup-dev ## The cluster of compose.yaml on this machine, without Docker, until Ctrl-C
 	$(BIN)/python -m tests.cluster
 
+dashboards: $(VENV)/.setup-dev ## Write the Grafana dashboards, and pictures of them (8 minutes, needs prometheus)
+	$(BIN)/python -m deploy.grafana.pages
+	$(BIN)/python benchmarks/dashboards.py
+
 prove: $(VENV)/.setup-dev ## Kill, cut, break: nothing accepted is lost, nothing paid twice (45 minutes)
 	$(BIN)/python -m tests.prove
 

@@ -8,6 +8,7 @@ from deploy.grafana.panels import (
     Panel,
     Query,
     Row,
+    of_role,
     or_none,
     quantile,
     quantiles,
@@ -66,6 +67,7 @@ SPEED = Row(
             "s",
             quantiles("calotype_edge_request_seconds"),
             width=8,
+            powers=True,
         ),
         Panel(
             "Latency by tier",
@@ -73,6 +75,7 @@ SPEED = Row(
             "s",
             (Query(quantile(0.95, "calotype_edge_request_seconds", "tier"), "{{tier}}"),),
             width=8,
+            powers=True,
         ),
         Panel(
             "Bytes",
@@ -107,7 +110,7 @@ CACHES = Row(
         Panel(
             "Copies",
             "Bytes that the caches hold.",
-            "bytes",
+            "decbytes",
             (Query("sum by (tier) (calotype_edge_cache_bytes)", "{{tier}}"),),
         ),
         Panel(
@@ -147,7 +150,7 @@ TRUTH = Row(
             "Trusted",
             "Share of edges that hear every purge. The others confirm a copy before they serve it.",
             "percentunit",
-            (Query("avg(calotype_edge_trusted)", "trusted"),),
+            (Query(f"avg({of_role('calotype_edge_trusted', 'edge')})", "trusted"),),
             "stat",
             highest=1.0,
             steps=((0, RED), (1, GREEN)),

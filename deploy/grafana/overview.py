@@ -9,6 +9,7 @@ from deploy.grafana.panels import (
     Panel,
     Query,
     Row,
+    of_role,
     per_minute,
     quantiles,
     rate,
@@ -110,7 +111,7 @@ GATEWAY = Row(
             "Saturation",
             "Requests being answered at the same time, by gateway.",
             "short",
-            (Query("calotype_gateway_requests_in_flight", "{{instance}}"),),
+            (Query(of_role("calotype_gateway_requests_in_flight", "gateway"), "{{instance}}"),),
         ),
     ),
 )
@@ -174,6 +175,7 @@ EDGE = Row(
             "From a request to its answer. A hit takes microseconds, a render up to seconds.",
             "s",
             quantiles("calotype_edge_request_seconds"),
+            powers=True,
         ),
         Panel(
             "Errors",
@@ -214,7 +216,7 @@ PROCESSES = Row(
         Panel(
             "Memory",
             "Resident memory of each process, without its render children.",
-            "bytes",
+            "decbytes",
             (Query("process_resident_memory_bytes", "{{job}} {{instance}}"),),
             width=8,
         ),

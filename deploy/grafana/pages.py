@@ -98,7 +98,6 @@ def _field(panel: Panel) -> Json:
     first, *rest = steps
     field: Json = {
         "unit": panel.unit,
-        "min": 0,
         "color": {"mode": "palette-classic" if _drawn(panel) else "thresholds"},
         "thresholds": {
             "mode": "absolute",
@@ -108,6 +107,8 @@ def _field(panel: Panel) -> Json:
             ],
         },
     }
+    if not panel.powers:
+        field["min"] = 0
     if panel.highest is not None:
         field["max"] = panel.highest
     if panel.digits is not None:
@@ -133,7 +134,7 @@ def _strokes(panel: Panel) -> Json:
         "spanNulls": False,
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         "thresholdsStyle": {"mode": "dashed" if panel.steps else "off"},
-        "axisSoftMin": 0,
+        "scaleDistribution": {"type": "log", "log": 10} if panel.powers else {"type": "linear"},
     }
 
 

@@ -4,7 +4,7 @@ import re
 from typing import Literal, NamedTuple
 
 Kind = Literal["lines", "stack", "stat", "bars"]
-Unit = Literal["reqps", "ops", "Bps", "bytes", "s", "percentunit", "short", "cpm"]
+Unit = Literal["reqps", "ops", "Bps", "decbytes", "s", "percentunit", "short", "cpm"]
 
 WINDOW = "[$__rate_interval]"
 COLUMNS = 24
@@ -30,6 +30,8 @@ class Panel(NamedTuple):
     highest: float | None = None
     steps: tuple[tuple[float, str], ...] = ()
     digits: int | None = None
+    powers: bool = False
+    """Whether the axis goes by powers of ten: for what lasts from microseconds to minutes."""
 
 
 class Row(NamedTuple):
@@ -131,6 +133,11 @@ def mean(metric: str, *by: str) -> str:
 def share(part: str, whole: str) -> str:
     """Of what is counted: 0 while there is nothing."""
     return f"({part} or vector(0)) / clamp_min({whole}, 1e-9)"
+
+
+def of_role(gauge: str, role: str) -> str:
+    """Of the processes that play a role: the others show a 0 that means nothing."""
+    return f'{gauge} and on (job, instance) calotype_build_info{{role=~"{role}|up"}}'
 
 
 def or_none(expression: str, label: str) -> str:

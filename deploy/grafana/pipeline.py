@@ -123,7 +123,7 @@ CHILDREN = Row(
         Panel(
             "Admitted",
             "Memory that the renders under way may take, and the jobs at work or waiting.",
-            "bytes",
+            "decbytes",
             (Query("sum by (job) (calotype_render_memory_lent_bytes)", "{{job}}"),),
         ),
     ),
