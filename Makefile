@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # and compiles what it installs: a first start would spend seconds on that.
 UV := UV_SYSTEM_CERTS=1 UV_COMPILE_BYTECODE=1 $(BIN)/uv
 
-.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-scale bench-long edge-long cluster prove parity lock clean
+.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-scale bench-long edge-long cluster dashboards prove parity lock clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 16
