@@ -67,6 +67,8 @@ lock: $(BIN)/uv ## Renew the pinned and hashed requirements
 		pyproject.toml -o requirements.lock
 	$(UV) pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 \
 		--group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	$(UV) pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 \
+		--extra otel pyproject.toml -c requirements.lock -o requirements-otel.lock
 	printf 'cffi\nhatchling>=1.27\npkgconfig\nsetuptools>=61\n' | $(UV) pip compile -q --upgrade \
 		--generate-hashes --universal --python-version 3.11 -c requirements.lock - \
 		-o requirements-build.lock

@@ -1,9 +1,10 @@
 """GET and HEAD by object key, as it is stored or converted: a raw RSGI application."""
 
 import asyncio
-import logging
 import time
 from time import perf_counter
+
+import structlog
 
 from cdn_edge.answers import any_condition, beside, permit, refuse, send
 from cdn_edge.asked import Asked
@@ -11,6 +12,7 @@ from cdn_edge.cache import Cache
 from cdn_edge.dressing import dressed
 from cdn_edge.entry import Fetch, Find
 from cdn_edge.keys import Address, is_known_query, read_path
+from cdn_edge.lookup import lookup
 from cdn_edge.policies import Policies
 from cdn_edge.reading import Reading
 from cdn_edge.rsgi import HTTPProtocol, Scope
@@ -19,10 +21,11 @@ from cdn_edge.supply import COLLAPSED, Limits, Making, Supply
 from cdn_edge.tallies import NONE, Noted, Tallies, tier_of
 from models.errors import BadRequest, MethodNotAllowed, ServiceError
 from models.meter import Meter
+from models.traces import Span
 
 __all__ = ["Conversion", "Edge", "Limits", "edge_app"]
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Conversion:
@@ -131,15 +134,22 @@ class Edge:
         if scope.method == "OPTIONS":
             permit(proto)
             return NONE
+        with lookup(scope) as seen:
+            return await self._answer(scope, proto, seen)
+
+    async def _answer(self, scope: Scope, proto: HTTPProtocol, seen: Span) -> str:
         try:
             asked = await self._read(scope)
             found = await self._supply.obtain(asked)
         except ServiceError as error:
+            seen.note(status=error.status)
             refuse(scope, proto, error)
         except Exception:
-            log.exception("a request for %r failed", scope.path)
+            log.exception("unexpected failure", path=scope.path)
+            seen.note(status=ServiceError.status)
             refuse(scope, proto, ServiceError())
         else:
+            seen.note(found=found.status)
             send(scope, proto, found.copy, dressed(found, asked, time.time()))
             if found.status.endswith(COLLAPSED):
                 self._tallies.collapsed()

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import logging
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
 from pysqlite3 import dbapi2 as sqlite
 
 from cdn_edge.answers import Copy
@@ -26,7 +26,7 @@ _WEIGH_SECONDS = 5.0
 _MOST_WAITING_WRITES = 64
 """Bodies that may wait for the disk; beyond that a copy is not written, and fetched again later."""
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Cache:
@@ -52,7 +52,7 @@ class Cache:
             there = self._disk.has(path)
             found = await self._in_thread(self._disk.get, path) if there else None
         except (sqlite.Error, OSError) as error:
-            log.warning("the disk cache cannot be read: %s", error)
+            log.warning("the disk cache cannot be read", reason=str(error))
             return None, 0
         return (Copy(*found) if found else None), ticket
 
@@ -87,14 +87,14 @@ class Cache:
         try:
             await self._in_thread(self._disk.sweep)
         except (sqlite.Error, OSError) as error:
-            log.warning("the disk cache cannot be swept: %s", error)
+            log.warning("the disk cache cannot be swept", reason=str(error))
 
     async def bookmark(self) -> str:
         """The mark of the last event whose purge is done in this cache; '' knows of none."""
         try:
             return await self._in_thread(self._disk.bookmark) if self._disk else ""
         except (sqlite.Error, OSError) as error:
-            log.warning("the disk cache cannot be read: %s", error)
+            log.warning("the disk cache cannot be read", reason=str(error))
             return ""
 
     async def set_bookmark(self, mark: str) -> None:
@@ -142,7 +142,7 @@ class Cache:
         try:
             await self._in_thread(disk.put, path, copy.entry, copy.body, ticket)
         except (sqlite.Error, OSError) as error:
-            log.warning("the disk cache cannot be written: %s", error)
+            log.warning("the disk cache cannot be written", reason=str(error))
 
     async def _purging(self, work: Callable[[str], None], value: str) -> None:
         try:

@@ -1,7 +1,6 @@
 """Derivatives: found in object storage, or rendered once and kept there under their source."""
 
 import asyncio
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,6 +8,8 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
+
+import structlog
 
 from cdn_edge.checked import Checked
 from cdn_edge.derived import pack, unpack
@@ -45,7 +46,7 @@ _MOST_STOCKED = 10_000
 _LARGE = 1 << 20
 """Bytes just written that are read in a thread; fewer are there sooner than a thread is."""
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Derived(NamedTuple):
@@ -126,7 +127,7 @@ class Darkroom:
             raise Unavailable from error
         whole = await asyncio.to_thread(unpack, data, order.variant.etag)
         if whole is None:
-            log.warning("a stored derivative is damaged: %s", order.key)
+            log.warning("a stored derivative is damaged", object=order.key)
             return None
         return Derived(*whole, "fwd=uri-miss; detail=stored")
 
@@ -155,8 +156,8 @@ class Darkroom:
                         return await self._printed(studio, path, stored.sha256, mine)
             except NotFound:
                 self._stock.pop(_generation(order.variant), None)
-            log.warning("a source of derivatives is missing or damaged: %s", stored.key)
-        log.error("there is nothing whole to make a derivative from: %s", order.variant.path)
+            log.warning("a source of derivatives is missing or damaged", object=stored.key)
+        log.error("there is nothing whole to make a derivative from", object=order.variant.path)
         raise Unavailable
 
     async def _printed(
@@ -192,7 +193,7 @@ class Darkroom:
             if not await order.still():
                 await self._storage.delete([order.key])
         except ServiceError as error:
-            log.warning("a derivative was not kept: %s", error)
+            log.warning("a derivative was not kept", reason=str(error))
 
     @contextmanager
     def _entered(self) -> Iterator[None]:

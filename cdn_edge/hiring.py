@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
+
+import structlog
 
 from cdn_edge.darkroom import Hire
 from models.errors import Unavailable
@@ -12,7 +13,7 @@ from models.settings import Settings
 from pipeline.role import limits_of
 from pipeline.studio import Studio
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @contextlib.asynccontextmanager

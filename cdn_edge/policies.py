@@ -1,18 +1,19 @@
 """Policies as the edge remembers them: bounded, briefly, and for longer while nobody can tell."""
 
 import asyncio
-import logging
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeAlias
 
+import structlog
+
 from cdn_edge.flights import Flight, Flights
 from cdn_edge.policy import Policy
 from models.errors import NotFound, Unavailable
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 Look: TypeAlias = Callable[[str], Awaitable[Policy | None]]
 """`look(bucket public id)`: its policy as committed, or None. Raises Unavailable."""
@@ -119,7 +120,7 @@ class Policies:
             async with asyncio.timeout(_LOOK_SECONDS):
                 return await self._look(public_id)
         except Exception as error:
-            log.warning("the policy of a bucket cannot be looked up: %r", error)
+            log.warning("the policy of a bucket cannot be looked up", reason=repr(error))
             raise Unavailable from error
 
     def _stale(self, public_id: str) -> Policy:

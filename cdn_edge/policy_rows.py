@@ -1,7 +1,8 @@
 """Policies as the database has them."""
 
-import logging
 from collections.abc import Mapping, Sequence
+
+import structlog
 
 from cdn_edge.grammar import SHAPING, Pairs, read_pairs
 from cdn_edge.policies import Look
@@ -13,7 +14,7 @@ from models.policies import PolicyRows, policy_rows
 from models.records import Preset, UrlKey
 from models.vault import Unsealable, seal, unseal
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def policy_looker(database: Database, secret: str) -> Look:
@@ -63,7 +64,7 @@ def _presets(rows: Sequence[Preset]) -> Mapping[str, Pairs]:
         try:
             presets[row.name] = read_pairs(row.parameters, SHAPING)
         except BadRequest:
-            log.exception("the preset %r cannot be read", row.name)
+            log.exception("a preset cannot be read", preset=row.name)
     return presets
 
 
@@ -73,5 +74,5 @@ def _keys(rows: Sequence[UrlKey], secret: str) -> Mapping[str, str]:
         try:
             keys[row.id] = secret_of(row, secret)
         except Unsealable:
-            log.error("the URL key %s is sealed with another CALOTYPE_SECRET", row.id)  # noqa: TRY400 the trace tells nothing
+            log.error("a URL key is sealed with another CALOTYPE_SECRET", id=row.id)  # noqa: TRY400 the trace tells nothing
     return keys

@@ -6,11 +6,11 @@ asked first whether it can answer at once; only what it cannot goes to the loop.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Protocol
 
+import structlog
 from granian import _futures, _granian
 
 from cdn_edge.rsgi import HTTPProtocol, Scope
@@ -18,7 +18,7 @@ from cdn_edge.rsgi import HTTPProtocol, Scope
 _inside: Any = _granian  # its stub says less than it takes
 _watching: Any = _futures
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Prompt(Protocol):

@@ -3,7 +3,8 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from cdn_edge.app import Conversion, edge_app
+from cdn_edge.access import WitnessedEdge
+from cdn_edge.app import Conversion, Edge, edge_app
 from cdn_edge.cache import open_cache
 from cdn_edge.darkroom import Darkroom
 from cdn_edge.fleet import Fleet
@@ -14,12 +15,14 @@ from cdn_edge.parting import Parting
 from cdn_edge.policies import Policies
 from cdn_edge.policy import is_local
 from cdn_edge.policy_rows import policy_looker
+from cdn_edge.prompt import Prompt
 from cdn_edge.purges import follow_purges
 from cdn_edge.renders import RenderRates
 from cdn_edge.server import PATIENCE, edge_server
 from cdn_edge.serving import Place, serving
 from cdn_edge.stock import stock_checker, stock_finder, stock_opener
 from cdn_edge.supply import Making
+from models.settings import Settings
 from pipeline.bus_leases import Leases
 from pipeline.services import Services
 from pipeline.studio import Studio
@@ -50,10 +53,22 @@ async def serving_edge(
         following = running(lambda: follow_purges(services.bus, edge, policies))
         await stack.enter_async_context(following)
         where = (settings.host, settings.edge_port)
+        shown = await stack.enter_async_context(_witnessed(edge, settings))
         listener = listener or listener_on(*where, patience=PATIENCE)
-        server = edge_server(Parting(edge, services.drain), *where, listener=listener)
+        server = edge_server(Parting(shown, services.drain), *where, listener=listener)
         await stack.enter_async_context(serving(server, Place(*where, listener), services.drain))
         yield
+
+
+@contextlib.asynccontextmanager
+async def _witnessed(edge: Edge, settings: Settings) -> AsyncIterator[Prompt]:
+    """The edge as it is; or, if that is wanted, with its answers told in the log."""
+    if "edge" not in settings.access_log:
+        yield edge
+        return
+    witnessed = WitnessedEdge(edge)
+    async with running(witnessed.run):
+        yield witnessed
 
 
 @contextlib.asynccontextmanager

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import hashlib
-import logging
 import time
 from collections.abc import Awaitable
 from typing import TypeVar
+
+import structlog
 
 from cdn_edge.entry import Entry, Fetch, Find
 from cdn_edge.keys import Address
@@ -24,7 +25,7 @@ _REST = 1.0
 _CATCH_UP = (0.0, 0.2, 0.4, 0.8)
 """Pauses in seconds: a customer's object is overwritten a moment before its row is."""
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Source:
@@ -60,7 +61,7 @@ class Source:
             entry = await self.find(address)
             body = await self._read(entry)
         if body is None:
-            log.error("object storage does not hold what %s should be", address.path)
+            log.error("object storage does not hold what it should", path=address.path)
             raise Unavailable
         return entry, body
 
@@ -109,7 +110,7 @@ async def _in_time(work: Awaitable[T], seconds: float, what: str) -> T:
     except NotFound:
         raise
     except Exception as error:
-        log.warning("the %s failed: %r", what, error)
+        log.warning("a look-up failed", of=what, reason=repr(error))
         raise Unavailable from error
 
 

@@ -25,6 +25,7 @@ from gateway import (
     purge,
     urls,
 )
+from gateway.access import with_access
 from gateway.admission import Door
 from gateway.attempts import Attempts
 from gateway.auth import guard
@@ -103,7 +104,8 @@ def gateway_app(services: Services, studio: Studio) -> ASGIApp:
         openapi_config=None,
     )
     replaying = idempotency.with_replays(with_bounds(app, settings), services, running)
-    answering = _with_patience(with_request_id(with_voices(replaying, settings)), settings)
+    seen = with_access(with_voices(replaying, settings), logged="gateway" in settings.access_log)
+    answering = _with_patience(with_request_id(seen), settings)
     return with_counts(with_clients(answering, settings.trusted_proxies), services.meter)
 
 

@@ -147,11 +147,11 @@ def _progress() -> Progress:
 
 def _at_system(work: Callable[["Services"], Awaitable[Any]], given: dict[str, Any]) -> Any:
     from gateway.beside import at_system
-    from gateway.logs import start_logs
+    from gateway.logs import no_logs
 
     async def run() -> Any:
         async with at_system(read(**given)) as services:
             return await work(services)
 
-    start_logs("critical")
+    no_logs()
     return asyncio.run(run())

@@ -33,10 +33,10 @@ def reconcile(*, dry: bool, as_json: bool, **given: Any) -> None:
                2  something could not be looked at
     """
     from gateway import findings_shown
-    from gateway.logs import start_logs
+    from gateway.logs import no_logs
     from gateway.reconciling import reconcile_now
 
-    start_logs("critical")
+    no_logs()
     with findings_shown.progress() as told:
         findings = asyncio.run(reconcile_now(read(**given), told, dry=dry))
     if as_json:

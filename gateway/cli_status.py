@@ -29,13 +29,13 @@ def status(*, as_json: bool, **given: Any) -> None:
                2  the settings are wrong
     """
     from gateway.deadline import at_once
-    from gateway.logs import start_logs
+    from gateway.logs import no_logs
     from gateway.status.look import look
     from gateway.status.shown import as_json as told
     from gateway.status.shown import show
     from gateway.status.verdict import judge
 
-    start_logs("critical")
+    no_logs()
     facts = at_once(look(read(**given)))
     verdict = judge(facts)
     if as_json:
@@ -74,9 +74,9 @@ def doctor(*, as_json: bool, **given: Any) -> None:
     from gateway.deadline import at_once
     from gateway.doctor.shown import as_json as told
     from gateway.doctor.shown import show_all
-    from gateway.logs import start_logs
+    from gateway.logs import no_logs
 
-    start_logs("critical")
+    no_logs()
     chosen = {name: value for name, value in given.items() if value is not None}
     found = at_once(show_all(os.environ, chosen, quiet=as_json))
     if as_json:

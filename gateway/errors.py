@@ -24,7 +24,7 @@ from models.errors import (
     Unavailable,
 )
 
-log = structlog.get_logger("gateway")
+log = structlog.get_logger(__name__)
 
 AnyRequest = Request[Any, Any, Any]
 

@@ -27,6 +27,8 @@ from models.failpoint import failpoint
 from models.meter import Meter
 from models.photos import find_object
 from models.settings import Settings
+from models.traces import span
+from models.trail import on_behalf
 from models.wire import Wire
 from pipeline.originals import FetchLimits, fetch_original
 from pipeline.services import Services
@@ -71,10 +73,18 @@ async def taken_in(
 
     Raises Answered when it was carried out before.
     """
+    with on_behalf(order_id=order_id):
+        yield await _intake(request, services, door, order_id, allowed)
+
+
+async def _intake(
+    request: AnyRequest, services: Services, door: Door, order_id: str, allowed: tuple[str, ...]
+) -> Intake:
     meter = services.meter
     try:
         async with door.entered(request.headers.get("content-length")):
-            form = await _form(request, services, order_id)
+            with span("staging"):
+                form = await _form(request, services, order_id)
             known = await recall(request, digest_of_form(form))
             if known is None:
                 intake = await _understood(form, services, order_id, allowed)
@@ -88,6 +98,7 @@ async def taken_in(
         await services.stores.own.delete([staging_key(order_id)])
         raise
     failpoint("G1.staged")
+    return intake
     if intake.original is not None:
         meter.count("calotype_uploads_total", "accepted")
         meter.count("calotype_upload_bytes_total", by=intake.original.size)

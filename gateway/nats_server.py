@@ -28,7 +28,7 @@ _AGAIN_SECONDS = 0.5
 _ANY_PORT = -1
 _PR_SET_PDEATHSIG = 1
 
-log = structlog.get_logger("nats")
+log = structlog.get_logger(__name__)
 _PASSWORD = re.compile(r'password: "([^"]+)"')
 
 

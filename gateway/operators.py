@@ -13,7 +13,7 @@ from gateway.prometheus import CONTENT_TYPE
 from models.settings import Settings, SettingsError
 from models.wire import Wire
 
-log = structlog.get_logger("operators")
+log = structlog.get_logger(__name__)
 
 PORTS = {"up": 8002, "gateway": 8002, "edge": 8003, "pipeline": 8004}
 

@@ -24,7 +24,7 @@ from models.settings import Settings
 if TYPE_CHECKING:
     from redis.asyncio import BlockingConnectionPool
 
-log = structlog.get_logger("rates")
+log = structlog.get_logger(__name__)
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 

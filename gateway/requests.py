@@ -1,12 +1,9 @@
 """Every request has an id, and its answer says it."""
 
-import re
-from uuid import uuid4
-
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-_ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+from models.trail import named, on_behalf
 
 
 def with_request_id(app: ASGIApp) -> ASGIApp:
@@ -19,17 +16,18 @@ def with_request_id(app: ASGIApp) -> ASGIApp:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
-        request_id = _given(scope) or uuid4().hex.encode()
-        scope.setdefault("state", {})["request_id"] = request_id.decode()
+        request_id = named(_given(scope))
+        scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
                 more = scope["state"].get("headers", [])
-                named = (b"x-request-id", request_id)
+                named = (b"x-request-id", request_id.encode())
                 message["headers"] = [*message["headers"], named, *more]
             await send(message)
 
-        await app(scope, receive, send_named)
+        with on_behalf(request_id):
+            await app(scope, receive, send_named)
 
     return identified
 
@@ -39,6 +37,5 @@ def add_header(scope: Scope, name: str, value: str) -> None:
     scope["state"].setdefault("headers", []).append((name.encode(), value.encode()))
 
 
-def _given(scope: Scope) -> bytes | None:
-    given = dict(scope["headers"]).get(b"x-request-id", b"")
-    return given if _ACCEPTABLE.fullmatch(given) else None
+def _given(scope: Scope) -> str:
+    return dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")

@@ -22,6 +22,7 @@ from gateway.observed import observed
 from gateway.ports import free_port, refuse_taken
 from gateway.readiness import standing
 from gateway.roll import on_the_roll
+from gateway.tracing import start_traces
 from gateway.up import FIRST_ACCOUNT, Ready, refuse_unsafe, system
 from gateway.workers import end_with_parent, group
 from models.accounts import add_key, digest_of, find_account, new_key, revoke_key
@@ -30,14 +31,15 @@ from models.settings import Settings, SettingsError
 from pipeline.services import Services, open_services
 from pipeline.tasks import running
 
-log = structlog.get_logger("calotype")
+log = structlog.get_logger(__name__)
 
 Role = Callable[[Services], contextlib.AbstractAsyncContextManager[object]]
 
 
 async def run_system(settings: Settings, *, demo: bool, as_json: bool) -> None:
     """`calotype up`: until SIGTERM or SIGINT, then finish what is in hand."""
-    start_logs(settings.log_level)
+    start_logs(settings, "up")
+    start_traces(settings, "up")
     stopped = stop_signal()
     async with (
         observed("up", settings) as seen,
@@ -60,7 +62,7 @@ async def run_system(settings: Settings, *, demo: bool, as_json: bool) -> None:
 
 async def run_group(name: str, settings: Settings, workers: int) -> None:
     """The same with several processes, which end together."""
-    start_logs(settings.log_level)
+    start_logs(settings, name)
     stopped = stop_signal()
     _refuse_alone(name, settings)
     claim(settings.data)
@@ -79,7 +81,8 @@ async def run_role(name: str, role: Role, settings: Settings, *, worker: bool = 
 
     A `worker` is one of a group: it shares its port, and says when it is ready.
     """
-    start_logs(settings.log_level)
+    start_logs(settings, name)
+    start_traces(settings, name)
     stopped = stop_signal()
     if worker:
         end_with_parent(stopped)

@@ -11,6 +11,8 @@ from models.failpoint import failpoint
 from models.orders import Draft, accept_order, find_order
 from models.recipe import Recipe
 from models.records import Order
+from models.traces import span
+from models.trail import on_behalf
 from pipeline.services import Services
 
 # The bus may have lost the outcome; the database has not. Looked for less and less often.
@@ -47,16 +49,19 @@ async def submit(draft: Draft, services: Services, patience: float | None = None
     """
     async with services.bus.listening(outcome_subject(draft.order_id)) as outcomes:
         async with refused(services, draft.staging_key):
-            await services.database.run(accept_order, draft)
+            with span("transaction"):
+                await services.database.run(accept_order, draft)
         failpoint("G2.committed")
         seconds = services.settings.answer_seconds if patience is None else patience
-        return await _wait_for(draft.order_id, outcomes, services.database, seconds)
+        with span("wait"):
+            return await _wait_for(draft.order_id, outcomes, services.database, seconds)
 
 
 async def end_of(order_id: str, services: Services, patience: float) -> Order:
     """Wait for the end of an order that was accepted before; the order as it then is."""
     async with services.bus.listening(outcome_subject(order_id)) as outcomes:
-        return await _wait_for(order_id, outcomes, services.database, patience, look_first=True)
+        with on_behalf(order_id=order_id), span("wait"):
+            return await _wait_for(order_id, outcomes, services.database, patience, look_first=True)
 
 
 async def _wait_for(

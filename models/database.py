@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -138,7 +138,7 @@ class Database:
             with meter.timing("calotype_database_transaction_seconds", kind):
                 return work()
 
-        begun = threads.submit(clocked)
+        begun = threads.submit(copy_context().run, clocked)  # what it announces says for whom
         self._under_way[kind].add(begun)
         begun.add_done_callback(self._under_way[kind].discard)
         return begun
@@ -279,6 +279,7 @@ def _postgres(address: str, connections: int, **more: Any) -> Engine:  # noqa: A
         pool_timeout=10,
         pool_use_lifo=True,  # the connection used last has its statements prepared
         connect_args=_KEEPALIVE,
+        hide_parameters=True,  # an error is logged: not with what somebody wrote
         **more,
     )
 
@@ -295,8 +296,11 @@ def open_sqlite(file: Path, readers: int, meter: Meter | None = None) -> Databas
         module=pysqlite3.dbapi2,
         poolclass=StaticPool,
         connect_args={"check_same_thread": False},
+        hide_parameters=True,
     )
-    read = create_engine(f"sqlite:///{file}", module=pysqlite3.dbapi2, pool_size=readers)
+    read = create_engine(
+        f"sqlite:///{file}", module=pysqlite3.dbapi2, pool_size=readers, hide_parameters=True
+    )
     for engine in (write, read):
         event.listen(engine, "connect", _set_pragmas)
     event.listen(write, "begin", _begin_immediate)

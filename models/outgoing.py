@@ -5,10 +5,12 @@ from sqlmodel import Session
 
 from models.events import Event
 from models.records import Outbox
+from models.trail import carried
 
 
 def announce(session: Session, subject: str, event: Event) -> None:
     """Say `event` on the bus when this transaction commits, and until it is heard."""
-    row = Outbox(subject=subject, payload=msgspec.json.encode(event))
+    payload = msgspec.json.encode(event)
+    row = Outbox(subject=subject, payload=payload, carried=carried())
     session.add(row)
     session.info.setdefault("announced", []).append(row)

@@ -418,7 +418,10 @@ class LedgerEntry(Record, table=True):
 
 
 class Outbox(Record, table=True):
-    """An event that is true since its transaction, and said on the bus until it is heard."""
+    """An event that is true since its transaction, and said on the bus until it is heard.
+
+    `carried` are the headers it is said with: whose work it was, and its trace.
+    """
 
     __table_args__ = (
         Index(
@@ -432,5 +435,6 @@ class Outbox(Record, table=True):
     id: str = Field(default_factory=new_id, primary_key=True)
     subject: str
     payload: bytes = Field(sa_type=LargeBinary)
+    carried: dict[str, str] = Field(default_factory=dict, sa_type=Json(dict[str, str]))
     created_at: datetime = Field(default_factory=now, sa_type=UtcTime)
     sent_at: datetime | None = Field(default=None, sa_type=UtcTime)

@@ -20,6 +20,8 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]  # a day: infinity is no deadl
 
 RateLimit = Annotated[str, Meta(pattern=r"^([1-9]\d{0,8}/(second|minute|hour|day))?$")]
 UrlPrefix = Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~-]+)*$")]
+_LEVEL = "(gateway|pipeline|edge)=(debug|info|warning|error)"
+_LEVELS = rf"^({_LEVEL}(,{_LEVEL})*)?$"
 
 
 class SettingsError(Exception):
@@ -205,6 +207,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Port of that address; -1 means 8002, an edge's 8003, a pipeline's 8004, or a free one."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is worth a line on stderr: debug, info, warning or error."""
+    log_levels: Annotated[str, Meta(pattern=_LEVELS)] = ""
+    """The same for single roles, as edge=debug,pipeline=warning."""
+    access_log: Literal["none", "gateway", "edge", "gateway,edge"] = "gateway"
+    """Who writes a line for every answer: none, gateway, edge or gateway,edge."""
+    traces_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$")] = ""
+    """Where spans are sent by OTLP over HTTP, as http://collector:4318; empty traces nothing."""
 
     @property
     def public_api(self) -> str:

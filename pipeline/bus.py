@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -15,6 +15,7 @@ from nats.js.api import StreamConfig
 
 from models.errors import Unavailable
 from models.meter import Meter
+from models.trail import carried
 from pipeline.bus_line import AWAY, Ear, Line, Where, apart, opened
 from pipeline.bus_streams import (
     PIPELINE,
@@ -55,6 +56,7 @@ class Delivery(NamedTuple):
     tries: int
     message: Msg
     patience: float
+    headers: Mapping[str, str]
 
     async def done(self) -> None:
         """Never deliver it again; returns when the server knows. Unavailable when it does not."""
@@ -98,6 +100,7 @@ class Said(NamedTuple):
     waiting: int
     at: float
     """When, in seconds since the epoch, by the server's clock."""
+    headers: Mapping[str, str]
 
 
 class Extent(NamedTuple):
@@ -181,6 +184,7 @@ class Bus:
     async def publish(self, subject: str, data: bytes, message_id: str) -> None:
         """Store a message; the same `message_id` within two minutes is stored once.
 
+        Its headers say whose work it is, and name the trace.
         Tried again for about 20 s, long enough for a new leader. Raises Unavailable after that.
         """
         clock = asyncio.get_running_loop().time
@@ -193,7 +197,7 @@ class Bus:
     async def _published(self, subject: str, data: bytes, message_id: str) -> bool:
         if not self.connected:
             return False
-        headers = {"Nats-Msg-Id": message_id}
+        headers = {"Nats-Msg-Id": message_id} | carried()
         try:
             await self._unbroken(self.jetstream.publish(subject, data, headers=headers))
         except AWAY:
@@ -343,15 +347,16 @@ async def _next(
             raise ConnectionError from None
         return None
     tries = message.metadata.num_delivered
-    return Delivery(message.data, message.subject, tries, message, ack_wait)
+    headers = message.headers or {}
+    return Delivery(message.data, message.subject, tries, message, ack_wait, headers)
 
 
 def _said(message: Delivery | None) -> Said | None:
     if message is None:
         return None
     metadata = message.message.metadata
-    at = metadata.timestamp.timestamp()
-    return Said(metadata.sequence.stream, message.data, metadata.num_pending, at)
+    at, headers = metadata.timestamp.timestamp(), message.headers
+    return Said(metadata.sequence.stream, message.data, metadata.num_pending, at, headers)
 
 
 @contextlib.contextmanager

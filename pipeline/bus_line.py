@@ -27,7 +27,7 @@ from pipeline.tasks import end, for_ever
 
 T = TypeVar("T")
 
-log = structlog.get_logger("bus")
+log = structlog.get_logger(__name__)
 
 AWAY = (nats.errors.Error, nats.js.errors.Error, asyncio.TimeoutError, OSError)
 

@@ -8,6 +8,7 @@ a pidfd and a process group for each child, and JSON between.
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
 import select
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import structlog
 
 from models.errors import (
     RenderCrashed,
@@ -32,10 +34,13 @@ from models.errors import (
 from pipeline.jobs import Begun, Birth, Failed, Finished, Job, Reply, read_reply, write
 from pipeline.limits import Limits
 
+log = structlog.get_logger(__name__)
+
 Reason = Literal["crashed", "timed out", "out of memory", "abandoned", "retired", "closed"]
 
 _BIRTH_SECONDS = 30
 _LINE_BYTES = 1 << 20
+_MOST_SAID = 2000
 _OUT_OF_TIME = (signal.SIGXCPU, signal.SIGALRM)
 _CAUSES: dict[Reason | None, type[ServiceError]] = {
     "timed out": RenderTimedOut,
@@ -118,6 +123,7 @@ class Child:
             if why:
                 self.kill(why)
                 await asyncio.wait([self.gone])
+                self._tell(self.killed or why, self.last_words)
         self._settle(last)
 
     async def _follow(self, heard: Callable[[Reply], None]) -> Finished | Failed:
@@ -143,8 +149,20 @@ class Child:
             return
         error = revived(reply.code, reply.sentence, reply.problems)
         if isinstance(error, RenderCrashed | RenderOutOfMemory):
+            self._tell("failed", self._written())
             self.kill("retired")  # nobody knows what state that left behind
         raise error
+
+    def _written(self) -> str:
+        """The end of what it wrote until now, or ever."""
+        with contextlib.suppress(FileNotFoundError):
+            return self._diary.read_text(errors="replace")[-_MOST_SAID:]
+        return self.last_words
+
+    def _tell(self, what: str, said: str) -> None:
+        """It is our job that it failed at: the line has its request and its order."""
+        tell = log.info if what in ("abandoned", "closed") else log.warning
+        tell("a render child failed", what=what, child=self.pid, said=said)
 
     async def _autopsy(self) -> Exception:
         """The named cause of a death."""
@@ -177,7 +195,7 @@ class Child:
         os.close(self._pidfd)
         if self._outbox:
             self._outbox.close()
-        self.last_words = self._diary.read_text(errors="replace")[-2000:]
+        self.last_words = self._written()
         self._diary.unlink()
         code = self._process.wait()
         self.killed = self._reason(code)

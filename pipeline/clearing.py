@@ -20,7 +20,7 @@ from models.places import image_folder
 from models.records import Bucket
 from pipeline.stores import Stores
 
-log = structlog.get_logger("clearing")
+log = structlog.get_logger(__name__)
 
 # A customer's storage is given a day to come back before what should be deleted there is left.
 PATIENCE = timedelta(days=1)

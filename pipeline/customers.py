@@ -11,7 +11,7 @@ import structlog
 from models.errors import BucketFailed, BucketRefused, Unavailable
 from pipeline.storage import NoPlace, Storage, StorageDenies
 
-log = structlog.get_logger("buckets")
+log = structlog.get_logger(__name__)
 
 # So many failures in a row, and it is left alone for a while: whoever needs it is told at once,
 # and nobody else waits behind those who try.

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from models.errors import Unavailable
 from models.meter import Meter
+from models.trail import following
 from models.wire import Wire
 from pipeline.bus import Bus, Extent, Said
 
@@ -42,7 +43,8 @@ async def follow(bus: Bus, mark: Mark | None, follower: Follower) -> None:
                 if said is not None:
                     # Gone on from only once it is done: what fails half-way is heard again.
                     done = Mark(born=mark.born, seq=said.seq)
-                    await follower.heard(said.data, done)
+                    with following(said.headers):
+                        await follower.heard(said.data, done)
                     mark = done
                     _count(bus.meter, said)
                 if said is None or not said.waiting:

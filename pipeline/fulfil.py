@@ -1,6 +1,7 @@
 """Fulfil one order: make its prints, store them, finish it in one transaction."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from models.photos import photo_key
 from models.places import order_folder
 from models.recipe import Recipe, thumbnails
 from models.records import Image, Order
+from models.traces import span
 from models.words import word_for
 from pipeline.masters import Task, keep_masters, mezzanines
 from pipeline.order import Told
@@ -48,7 +50,10 @@ async def fulfil(
     """
     order = task.order
     place = stores.of(task.bucket)  # one that fails is known before anything is rendered
-    async with stores.own.file(order.staging_key, studio.scratch) as source:
+    async with contextlib.AsyncExitStack() as stack:
+        with span("fetch"):
+            fetching = stores.own.file(order.staging_key, studio.scratch)
+            source = await stack.enter_async_context(fetching)
         with await _made(task, source, studio, told) as prints:
             asked = 1 if order.kind == "photo" else len(list(_recipes(order.asked)))
             puttings = list(_puttings(task, prints[:asked]))
@@ -59,7 +64,8 @@ async def fulfil(
             original = _seen(order.original, prints.probe)
     made = [[put.made for put in puttings if put.image == n] for n in range(len(order.asked))]
     try:
-        return await database.run(finish_order, order.id, original, made, masters)
+        with span("commit"):
+            return await database.run(finish_order, order.id, original, made, masters)
     except NotFound:  # the image was deleted meanwhile: nobody else knows of these objects
         await stores.own.delete([master.storage_key for master in masters])
         await place.delete([put.made.storage_key for put in puttings])
@@ -75,12 +81,17 @@ async def _made(task: Task, source: Path, studio: Studio, told: Told | None) -> 
 
 async def _store(storage: Objects, puttings: Sequence[Putting]) -> None:
     """Store every print; all are tried before a failure is raised, so none is cut off half way."""
-    puts = (storage.put(one.made.storage_key, one.path, one.made.content_type) for one in puttings)
+    puts = (_put(storage, one) for one in puttings)
     for outcome in await asyncio.gather(*puts, return_exceptions=True):
         if isinstance(outcome, BucketFailed):
             outcome.left = tuple(one.made.storage_key for one in puttings)
         if isinstance(outcome, BaseException):
             raise outcome
+
+
+async def _put(storage: Objects, one: Putting) -> None:
+    with span("put", format=one.made.format, size=one.made.size):
+        await storage.put(one.made.storage_key, one.path, one.made.content_type)
 
 
 def _recipes(asked: Sequence[Sequence[Recipe]]) -> Iterator[Recipe]:

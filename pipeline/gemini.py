@@ -31,7 +31,7 @@ from models.meter import Meter
 from models.settings import Settings
 from pipeline.gemini_answer import Painted, clean, read_answer
 
-log = structlog.get_logger("gemini")
+log = structlog.get_logger(__name__)
 
 TEMPLATE_TYPE: Final = "image/png"
 _ALIASES: Final = {"gemini-3-pro-image-preview": "gemini-3-pro-image"}

@@ -15,6 +15,8 @@ from models.events import DROPS
 from models.failpoint import failpoint
 from models.meter import Meter
 from models.records import Outbox
+from models.traces import span
+from models.trail import following
 from pipeline.bus import Bus
 
 T = TypeVar("T")
@@ -98,11 +100,16 @@ async def say_rows(rows: Sequence[Outbox], database: Database, bus: Bus) -> int:
 
 async def _publish(rows: Sequence[Outbox], bus: Bus) -> list[str]:
     failpoint("G3.before_publish")
-    said = (bus.publish(row.subject, row.payload, row.id) for row in rows)
+    said = (_say(row, bus) for row in rows)
     outcomes = await asyncio.gather(*said, return_exceptions=True)
     sent = [row.id for row, error in zip(rows, outcomes, strict=True) if error is None]
     failpoint("G3.published")
     return sent
+
+
+async def _say(row: Outbox, bus: Bus) -> None:
+    with following(row.carried), span("publish"):
+        await bus.publish(row.subject, row.payload, row.id)
 
 
 async def _mark(ids: Sequence[str], database: Database) -> None:

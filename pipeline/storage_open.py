@@ -16,7 +16,7 @@ from pipeline.storage import PART_BUFFER, Storage, StorageDenies, Store, open_fo
 # Our own storage may be slow, but not silent for so long: whoever waits for it is told then.
 _SILENCE = timedelta(seconds=6)
 
-log = structlog.get_logger("storage")
+log = structlog.get_logger(__name__)
 
 
 def open_storage(settings: Settings, meter: Meter | None = None) -> Storage:

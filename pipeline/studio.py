@@ -13,6 +13,7 @@ from typing import Self, get_args, overload
 from models.errors import ImageTooLarge, Overloaded, RenderCrashed
 from models.meter import Meter
 from models.recipe import Recipe, settle
+from models.traces import lapsed
 from models.wire import Wire
 from pipeline.admission import admit
 from pipeline.budget import Budget
@@ -284,6 +285,7 @@ class Studio:
         meter = self._meter
         for stage in prints.stages:
             meter.timed("calotype_render_seconds", stage.name, stage.format, seconds=stage.seconds)
+            lapsed(stage.name, stage.began, stage.seconds, format=stage.format)
         size = source.stat().st_size
         meter.count("calotype_variant_in_bytes_total", _known(prints.probe.format), by=size)
         for made in prints:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
 
-log = structlog.get_logger("tasks")
+log = structlog.get_logger(__name__)
 
 _PAUSE_SECONDS = 1.0
 

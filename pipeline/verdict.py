@@ -24,7 +24,7 @@ from models.events import Failure
 from models.records import Order
 from pipeline.storage import MissingObject
 
-log = structlog.get_logger("worker")
+log = structlog.get_logger(__name__)
 
 # The child, the model or the customer's storage failed, not the image for certain: another try may
 # succeed.
@@ -81,7 +81,7 @@ def judge(error: Exception, order: Order, patience: Patience) -> Verdict:
         most = None if _is_waited_for(error, order, patience) else patience.attempts
         return Verdict(again, most, _failure(error), left, _rest(error))
     if isinstance(error, MissingObject):
-        log.error("the original is gone from staging", key=str(error))
+        log.error("the original is gone from staging", object=str(error))
         return Verdict(again=False, most=0, failure=_failure(ServiceError()))
     log.error("unexpected failure", exc_info=error)
     return Verdict(again=True, most=patience.attempts, failure=_failure(ServiceError()))

@@ -25,6 +25,8 @@ from models.events import (
 from models.failpoint import failpoint
 from models.orders import fail_order, find_order
 from models.records import Order
+from models.traces import span
+from models.trail import following, on_behalf
 from pipeline.bus import Bus, Delivery
 from pipeline.clearing import PATIENCE, bury, clear_bucket, drop
 from pipeline.fulfil import fulfil
@@ -34,7 +36,7 @@ from pipeline.order import Told
 from pipeline.stores import Stores
 from pipeline.verdict import Patience, Verdict, judge, refuse_deadly
 
-log = structlog.get_logger("worker")
+log = structlog.get_logger(__name__)
 
 _read_work = msgspec.json.Decoder(Work).decode
 _LONGEST_WAIT = 5.0
@@ -92,6 +94,10 @@ class Worker:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _handle(self, delivery: Delivery) -> None:
+        with following(delivery.headers), span("work"):
+            await self._attempt(delivery)
+
+    async def _attempt(self, delivery: Delivery) -> None:
         try:
             async with delivery.held(self._patience.job_seconds):
                 await self._do(delivery)
@@ -112,7 +118,8 @@ class Worker:
             await self._set_aside(delivery)
             return
         if isinstance(work, OrderAccepted):
-            await self._process(delivery, work.order_id)
+            with on_behalf(work.request_id, work.order_id):  # the reconciler's has no headers
+                await self._process(delivery, work.order_id)
             return
         async with asyncio.timeout(self._patience.job_seconds):  # what is left goes on from there
             await self._clear(delivery, work)
@@ -235,18 +242,18 @@ class Worker:
         tries = await self._database.run(fail_attempt, *ended)
         failpoint("F1.counted")
         if tries:
-            log.warning("trying again", order=order.id, tries=tries, reason=str(error))
+            log.warning("trying again", tries=tries, reason=str(error))
             await delivery.later(max(_backoff(tries), verdict.rest))
             return
         failpoint("F4.dead")
-        log.warning("order is a dead letter now", order=order.id, code=verdict.failure.code)
+        log.warning("order is a dead letter now", code=verdict.failure.code)
         await delivery.dead()
 
     async def _give_up(self, delivery: Delivery, order: Order, verdict: Verdict) -> None:
         """What can never succeed fails at once, and nothing of it is kept."""
         failed = await self._database.run(fail_order, order.id, verdict.failure, verdict.left)
         failpoint("F3.committed")
-        log.warning("order failed", order=order.id, code=verdict.failure.code)
+        log.warning("order failed", code=verdict.failure.code)
         await delivery.done()
         if failed:
             await self._clear_staging(order)

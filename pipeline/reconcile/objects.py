@@ -12,7 +12,7 @@ from pipeline.reconcile.batches import Swept, swept
 from pipeline.reconcile.findings import Report
 from pipeline.reconcile.scene import Scene
 
-log = structlog.get_logger("reconciler")
+log = structlog.get_logger(__name__)
 
 
 async def sweep_objects(scene: Scene, report: Report) -> None:
@@ -37,5 +37,5 @@ async def _report(scene: Scene, report: Report, lacking: list[Placed]) -> None:
     gone = await scene.storage.missing([row.storage_key for row in lacking])
     for row in lacking:
         if row.storage_key in gone:
-            log.error("the object of a variant is gone", image=row.image_id, key=row.storage_key)
+            log.error("the object of a variant is gone", image=row.image_id, object=row.storage_key)
             report.add("missing", row.storage_key, f"image {row.image_id}")

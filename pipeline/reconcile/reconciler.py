@@ -19,7 +19,7 @@ from pipeline.reconcile.findings import FOUND_BY, KINDS, Findings, Report
 from pipeline.reconcile.rounds import EVERY_MINUTE, NOW_AND_THEN, Step, go_round
 from pipeline.reconcile.scene import Scene
 
-log = structlog.get_logger("reconciler")
+log = structlog.get_logger(__name__)
 
 _EVERY_SECONDS = 60.0
 _LOOK_SECONDS = 5.0

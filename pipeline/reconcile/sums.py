@@ -30,7 +30,7 @@ from models.sums import (
 from pipeline.reconcile.findings import Report
 from pipeline.reconcile.scene import Scene
 
-log = structlog.get_logger("reconciler")
+log = structlog.get_logger(__name__)
 
 Find = Callable[[Session, str], Page]
 Correct = Callable[[Session, Difference], bool]
@@ -67,7 +67,7 @@ async def compare_balances(scene: Scene, report: Report) -> None:
     """Report accounts whose credits are not the sum of their ledger."""
     async for one in _differences(scene, report, unequal_balances, "balances"):
         note = f"{one.name}: {one.says} credits, the ledger says {one.truth}"
-        log.error("credits differ from the ledger", account=one.id, name=one.name)
+        log.error("credits differ from the ledger", account=one.id)
         report.add("balances", one.id, note)
 
 
