@@ -98,11 +98,10 @@ async def _intake(
         await services.stores.own.delete([staging_key(order_id)])
         raise
     failpoint("G1.staged")
-    return intake
     if intake.original is not None:
         meter.count("calotype_uploads_total", "accepted")
         meter.count("calotype_upload_bytes_total", by=intake.original.size)
-    yield intake
+    return intake
 
 
 async def _form(request: AnyRequest, services: Services, order_id: str) -> Form:
