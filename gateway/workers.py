@@ -26,7 +26,7 @@ from gateway.prometheus import FOLDER, forget_gauges
 from gateway.readiness import OK
 from models.settings import PREFIX, Settings, SettingsError
 
-log = structlog.get_logger("workers")
+log = structlog.get_logger(__name__)
 
 REFUSED = 2
 """How a process ends that must not start with these settings, or cannot now."""
