@@ -308,17 +308,33 @@ class Bus:
         """A function that waits for the next message; it fails as soon as the line breaks."""
         with self._break() as broken:
             subscription = await apart(made)
+            taken: list[Delivery] = []
+
+            async def take() -> Delivery | None:
+                found = await _next(subscription, self._ack_wait)
+                taken[:] = [found] if found else []
+                return found
+
+            async def ask() -> Delivery | None:
+                found = await apart(take(), None, broken)
+                taken.clear()
+                return found
+
             try:
-                yield lambda: apart(_next(subscription, self._ack_wait), None, broken)
+                yield ask
             finally:
                 with contextlib.suppress(*AWAY):
-                    await apart(self._leave(subscription), 1)
+                    await apart(self._leave(subscription, taken), 1)
 
-    async def _leave(self, subscription: JetStreamContext.PullSubscription) -> None:
+    async def _leave(
+        self, subscription: JetStreamContext.PullSubscription, taken: list[Delivery]
+    ) -> None:
         """Ask for no more, and give back at once what was sent before the server heard of that."""
         inbox = subscription._sub  # noqa: SLF001 the client's own way drops what arrives meanwhile
         await self._line.client._send_unsubscribe(inbox._id)  # noqa: SLF001
         await self._line.answers(1)
+        for delivery in taken:
+            await delivery.message.nak()
         while subscription.pending_msgs:
             message = await inbox.next_msg(0.1)
             if message.reply.startswith(_ACKS):

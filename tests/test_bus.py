@@ -428,3 +428,25 @@ async def test_a_break_ends_the_purges_at_once(nats: Nats, bus: Bus) -> None:
         nats.kill()
         with pytest.raises(Unavailable):
             await ending
+
+
+async def test_what_was_sent_to_who_leaves_is_given_back_at_once(nats: Nats) -> None:
+    async with connected(nats) as leaver, connected(nats) as other:
+        await other.prepare()
+        handled = set()
+        for number in range(12):
+            deliveries = leaver.work()
+            waiting = asyncio.create_task(anext(deliveries))
+            await asyncio.sleep(0.05)
+            await other.publish(f"calotype.orders.{number}", b"", f"{number}")
+            waiting.cancel()  # it may have arrived, and nobody looked yet
+            with contextlib.suppress(asyncio.CancelledError):
+                if delivery := await waiting:
+                    handled.add(delivery.subject)
+                    await delivery.done()
+            await deliveries.aclose()
+        async with working(other) as following, asyncio.timeout(10):  # their time would be 30
+            while len(handled) < 12:
+                delivery = await following(10)
+                handled.add(delivery.subject)
+                await delivery.done()
