@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # and compiles what it installs: a first start would spend seconds on that.
 UV := UV_SYSTEM_CERTS=1 UV_COMPILE_BYTECODE=1 $(BIN)/uv
 
-.PHONY: help setup run test check bench bench-upload bench-library bench-edge bench-scale bench-long edge-long cluster dashboards prove parity lock clean
+.PHONY: help setup run test check bench bench-upload bench-observe bench-library bench-edge bench-scale bench-long edge-long cluster dashboards prove parity lock clean
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -35,6 +35,9 @@ bench-scale: $(VENV)/.setup-dev ## Measure a cluster, simulate it, and fill depl
 
 bench-upload: $(VENV)/.setup-dev ## Measure whole uploads over HTTP
 	$(BIN)/python benchmarks/upload.py
+
+bench-observe: $(VENV)/.setup-dev ## Measure what metrics and logs cost: hits of the edge, uploads
+	$(BIN)/python benchmarks/observe.py
 
 bench-library: $(VENV)/.setup-dev ## Measure an account with a million images
 	$(BIN)/python benchmarks/library.py

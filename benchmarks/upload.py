@@ -94,13 +94,14 @@ async def bare_seconds(picture: bytes, orders: int) -> float:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[System]:
-    """A fresh system on free ports."""
+def running(**environment: str) -> Iterator[System]:
+    """A fresh system on free ports, in a session of its own."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         command = [CALOTYPE, "up", "--data", data, "--port", "0", "--edge-port", "0", "--json"]
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        env = os.environ | environment
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env=env, start_new_session=True)
         output = cast("IO[bytes]", process.stdout)
         told = json.loads(output.readline())
         took = time.perf_counter() - began

@@ -52,7 +52,9 @@ class PrometheusMeter(Meter):
         for name, series in KNOWN.items():
             for labels in series:
                 self._made[name].labels(*labels)
-        if FOLDER not in os.environ:
+        self.in_group = FOLDER in os.environ
+        """Then others read what is in the folder: it has to be written down as time goes by."""
+        if not self.in_group:
             for collector in (ProcessCollector, PlatformCollector, GCCollector):
                 collector(registry=self._registry)
 
