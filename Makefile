@@ -42,7 +42,7 @@ bench-observe: $(VENV)/.setup-dev ## Measure what metrics and logs cost: hits of
 bench-library: $(VENV)/.setup-dev ## Measure an account with a million images
 	$(BIN)/python benchmarks/library.py
 
-bench-edge: $(VENV)/.setup-dev ## Measure the edge beside nginx, ipx and thumbor (15 minutes)
+bench-edge: $(VENV)/.setup-dev ## Measure the edge beside nginx, ipx and thumbor (12 minutes)
 	$(BIN)/python benchmarks/edge.py
 
 bench-long: $(VENV)/.setup-dev ## A thousand histories of two accounts, and every operation 300 times

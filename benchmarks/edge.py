@@ -2,7 +2,7 @@
 
     python benchmarks/edge.py [--parts hits renders looks memory cost] [--urls 300] ...
 
-One run on one machine, in less than a quarter of an hour. A ratio above 1 is in our favour. What
+One run on one machine, in about twelve minutes. A ratio above 1 is in our favour. What
 is not installed is said and skipped: wrk and nginx (Debian: `apt-get install wrk nginx-light`),
 node for ipx, libjxl-devtools for the looks; photos are looked for in ../shared/photos.
 """
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=200)
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 200], help="KB of a hit")
     parser.add_argument("--urls", type=int, default=300, help="cold renders per format")
-    parser.add_argument("--longest", type=float, default=45, help="seconds of one pass of them")
+    parser.add_argument("--longest", type=float, default=30, help="seconds of one pass of them")
     parser.add_argument("--photos", type=int, default=10)
     parser.add_argument("--memory-keys", type=int, default=10_000)
     cases = []
