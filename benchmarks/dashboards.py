@@ -67,7 +67,7 @@ class Load:
             with contextlib.suppress(httpx2.TransportError):
                 await act()
             wave = 1 + 0.6 * math.sin(2 * math.pi * self.left / WAVE_SECONDS)
-            await asyncio.sleep(random.expovariate(wave / pause))
+            await asyncio.sleep(min(random.expovariate(wave / pause), max(0, self.left)))
 
     async def upload(self) -> None:
         """One picture; one in twenty is none."""

@@ -94,7 +94,7 @@ CACHES = Row(
     (
         Panel(
             "Filled",
-            "How full the caches are, all edges together.",
+            "How full the caches are, all edges together. That of memory always is, after a while.",
             "percentunit",
             (
                 Query(
@@ -105,7 +105,7 @@ CACHES = Row(
             ),
             "bars",
             highest=1.0,
-            steps=((0, GREEN), (0.8, ORANGE), (0.95, RED)),
+            steps=((0, GREEN), (0.95, ORANGE)),
         ),
         Panel(
             "Copies",
