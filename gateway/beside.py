@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.folder import Occupied, locked, secret_of
 from gateway.nats_server import embedded_nats, running_nats
-from models.schema import current, newest
+from models.schema import current, refuse_unfit
 from models.settings import Settings, SettingsError
 from pipeline.services import Services, open_services
 from pipeline.tasks import running
@@ -53,9 +53,4 @@ async def _with_bus(settings: Settings, stack: contextlib.AsyncExitStack) -> Set
 
 def refuse_old_schema(services: Services) -> None:
     """Raise SettingsError unless the database is as this release needs it."""
-    have = current(services.database.engine)
-    if have < newest():
-        raise SettingsError(
-            f"The database schema is {have or 'empty'}, this release needs {newest()}: "
-            "run 'calotype migrate'."
-        )
+    refuse_unfit(current(services.database.engine))

@@ -6,6 +6,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
+MIGRATIONS = Path(__file__).parent / "migrations"
+
 
 def upgrade(connection: Connection, revision: str) -> None:
     """Up to `revision`."""
@@ -25,6 +27,6 @@ def differences(engine: Engine) -> None:
 
 def _config(connection: Connection) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     return config

@@ -2,26 +2,72 @@
 
 Revisions are made by Alembic. Loading it takes a quarter of a second, so it is loaded when there is
 something to migrate: most starts find the schema as they need it.
+
+A revision only expands, so that the release before it still works while an upgrade is rolled, or it
+only contracts, takes away what that release no longer needs. Its name says the oldest release that
+can work on it: 0007_since_0005.
 """
 
+import re
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
+
+from models.settings import SettingsError
+
+VERSIONS = Path(__file__).parent / "migrations" / "versions"
 
 # Any number will do, as long as every process of every release takes the same.
 _LOCK = 7_206_021_835
 
 
 def migrate(engine: Engine, revision: str = "head") -> str:
-    """Bring the schema to `revision`, one process at a time; the revision it had before."""
+    """Bring the schema to `revision`, one process at a time; the revision it had before.
+
+    That of a newer release is left alone. Raises SettingsError when this one cannot work on it.
+    """
     with engine.begin() as connection:
         _wait_for_turn(connection)
         before = revision_of(connection)
-        if revision != "head" or before != newest():
+        if number_of(before) > number_of(newest()):
+            refuse_unfit(before)
+        elif revision != "head" or before != newest():
             from models import revisions  # noqa: PLC0415 see the module's docstring
 
             revisions.upgrade(connection, revision)
         return before
+
+
+def refuse_unfit(have: str) -> None:
+    """Raise SettingsError unless this release works on a schema of revision `have`."""
+    if reason := unfit(have):
+        raise SettingsError(reason)
+
+
+def unfit(have: str) -> str:
+    """Why this release cannot work on a schema of this revision; empty when it can."""
+    need = newest()
+    if number_of(have) < number_of(need):
+        return (
+            f"The database schema is {have or 'empty'}, this release needs {need}: "
+            "run 'calotype migrate'."
+        )
+    if floor_of(have) > number_of(need):
+        return (
+            f"The database schema is {have}, and this release knows {need}: what it needs is gone. "
+            "Run the release that migrated it, or a later one."
+        )
+    return ""
+
+
+def number_of(revision: str) -> str:
+    """What revisions are compared by."""
+    return revision.partition("_")[0]
+
+
+def floor_of(revision: str) -> str:
+    """The number of the oldest release that works on this revision."""
+    return revision.rpartition("_")[2]
 
 
 def revert(engine: Engine, revision: str = "base") -> None:
@@ -35,8 +81,11 @@ def revert(engine: Engine, revision: str = "base") -> None:
 
 def newest() -> str:
     """The revision this release needs: files of revisions begin with their number."""
-    folder = Path(__file__).parent / "migrations" / "versions"
-    return max(file.name.partition("_")[0] for file in folder.glob("[0-9]*_*.py"))
+    file = max(VERSIONS.glob("[0-9]*_*.py"), key=lambda file: file.name)
+    found = re.search(r'^revision = "(\w+)"$', file.read_text(), re.MULTILINE)
+    if found is None:
+        raise ValueError(file.name)
+    return found[1]
 
 
 def current(engine: Engine) -> str:

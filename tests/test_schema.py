@@ -1,7 +1,6 @@
 """The schema: any database comes to this release's tables, by whoever comes first, and back."""
 
 import contextlib
-import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,8 +14,6 @@ from models.records import Record
 from models.revisions import differences
 from models.schema import current, migrate, newest, revert
 from tests.servers import Postgres
-
-_PROCESSES = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -87,14 +84,6 @@ def test_two_threads_that_migrate_at_once_are_one_migration(address: tuple[str, 
     with ThreadPoolExecutor(4) as threads:
         before = list(threads.map(migrate_at, [address] * 4))
     assert sorted(before) == ["", newest(), newest(), newest()]
-
-
-def test_two_processes_that_migrate_at_once_are_one_migration(address: tuple[str, Path]) -> None:
-    with _PROCESSES.Pool(2) as processes:
-        before = processes.map(migrate_at, [address] * 2)
-        processes.close()
-        processes.join()
-    assert sorted(before) == ["", newest()]
 
 
 def migrate_at(address: tuple[str, Path]) -> str:

@@ -13,7 +13,7 @@ from gateway.doctor.releases import judged_nats
 from gateway.status.look import SECONDS, database_version, open_line, refuse_no_base
 from models.database import open_database
 from models.durable import refuse_undurable
-from models.schema import newest, revision_of
+from models.schema import newest, revision_of, unfit
 from models.settings import Settings, SettingsError
 from pipeline.bus import NotThere
 from pipeline.bus_proof import refuse_unsynced
@@ -51,7 +51,7 @@ def _version_and_schema(session: Session) -> tuple[str, str]:
 
 
 def _schema(schema: str) -> Finding:
-    if schema == newest():
+    if not unfit(schema):
         return ok("schema", schema)
     says = f"it is {schema or 'empty'}, this release needs {newest()}"
     if schema > newest():

@@ -19,7 +19,7 @@ from models.columns import now
 from models.database import open_database
 from models.errors import Unavailable
 from models.roll import ROLL, Present
-from models.schema import newest, revision_of
+from models.schema import revision_of, unfit
 from models.settings import Settings, SettingsError
 from pipeline.bus import Bus as Line
 from pipeline.bus import NotThere, join
@@ -152,7 +152,7 @@ def refuse_no_base(settings: Settings) -> None:
 
 def _based(session: Session) -> Base:
     schema = revision_of(session.connection())
-    told = backlog(session) if schema == newest() else Backlog()
+    told = backlog(session) if not unfit(schema) else Backlog()
     return Base(version=database_version(session), schema=schema, backlog=told)
 
 

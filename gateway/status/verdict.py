@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from gateway.status.facts import Base, Bus, Facts
 from models.roll import Present
-from models.schema import newest
+from models.schema import newest, unfit
 from models.wire import Wire
 
 ROLES = ("gateway", "pipeline", "edge")
@@ -86,7 +86,7 @@ def _versions(bus: Bus) -> Iterator[str]:
 
 
 def _waiting(base: Base, now: datetime) -> Iterator[str]:
-    if base.schema != newest():
+    if unfit(base.schema):
         yield (
             f"database: its schema is {base.schema or 'empty'}, this release needs {newest()}: "
             "'calotype migrate'"
