@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.servers import start
 
-READY_SECONDS = 120.0
+READY_SECONDS = 240.0
 _END_SECONDS = 45.0
 
 

@@ -5,6 +5,7 @@ S3, nginx in front. Whoever ends, is killed or is replaced, nobody outside notic
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import re
 import signal
@@ -28,6 +29,11 @@ from tests.prove.waiting import becomes
 from tests.servers import server_folder
 from tests.system.drawn import photo
 from tests.system.world import UNLIMITED, command_of, family
+
+# A dozen processes have to start on whatever machine this is.
+pytestmark = pytest.mark.timeout(900)
+
+log = logging.getLogger(__name__)
 
 CAUGHT_UP_SECONDS = 15.0
 LEAVE = {"Connection": "close"}
@@ -123,6 +129,7 @@ async def test_the_bus_leader_a_gateway_a_pipeline_and_an_edge_are_killed_and_no
             whole.members[name].start()
             killed = time.monotonic()
             assert await becomes(lambda: not older(whole, killed), limit()), name  # noqa: B023
+            log.info("%s was killed, caught up after %.1f s", name, time.monotonic() - killed)
         for name in ("gateway-1", "pipeline-1", "edge-1"):
             await asyncio.to_thread(whole.members[name].wait)
     assert books.problems == []
