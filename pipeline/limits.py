@@ -30,7 +30,8 @@ class Limits(Wire, frozen=True):
     """A child is replaced after so many jobs ..."""
     resident: int = 256 * _MIB
     """... or when it stays this big between jobs."""
-    kept: int = 64 * _MIB
-    """What a child keeps between jobs of the sources it decoded lately, over all that."""
+    kept: int = 96 * _MIB
+    """What a child keeps between jobs of the sources it decoded lately, over all that: ten
+    mezzanines of photos in all the steps that decoders shrink by."""
     file: int = 1024 * _MIB
     """Largest file that a child may write."""
