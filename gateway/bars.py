@@ -12,13 +12,13 @@ from rich.progress import (
 )
 
 
-def bars() -> Progress:
+def bars(console: Console | None = None) -> Progress:
     """To be entered. On standard error, so that what a command prints stays clean."""
-    console = Console(stderr=True)
+    console = console or Console(stderr=True)
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),

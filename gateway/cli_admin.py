@@ -32,15 +32,18 @@ def migrate(**given: Any) -> None:
 
     Several processes may do it at the same time: one does, the others wait.
     """
+    from gateway.bars import bars
     from models.database import open_database
+    from models.schema import count_after, current, newest
     from models.schema import migrate as run
-    from models.schema import newest
 
     settings = read(**given)
     settings.data.mkdir(parents=True, exist_ok=True)
     database = open_database(settings.database_url, settings.data)
-    with contextlib.closing(database):
-        before = run(database.engine)
+    with contextlib.closing(database), bars() as shown:
+        have = current(database.engine)
+        bar = shown.add_task("revisions", total=count_after(have))
+        before = run(database.engine, told=lambda: shown.advance(bar))
     click.echo(f"schema: {before or 'empty'} -> {newest()}")
 
 

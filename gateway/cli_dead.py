@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from gateway.cli_options import AS_JSON, DATA, plain_errors, read, say_rows
 from models.errors import ServiceError
@@ -119,11 +117,12 @@ async def _done(
     doing: Doing, done: str, letters: tuple[str, ...], services: "Services"
 ) -> list[dict[str, Any]]:
     """Do it to each letter; what refuses one keeps nobody from the next."""
+    from gateway.bars import bars
     from gateway.dead import meant
 
     found = await meant(services, letters, everyone=not letters)
     rows = []
-    with _progress() as shown:
+    with bars() as shown:
         bar = shown.add_task(done, total=len(found))
         for one in found:
             rows.append(await _tried(doing, done, one, services))
@@ -137,12 +136,6 @@ async def _tried(doing: Doing, done: str, one: "Dead", services: "Services") -> 
         return told | {done: await doing(one, services) or True, "refused": None}
     except ServiceError as error:
         return told | {done: None, "refused": str(error)}
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _at_system(work: Callable[["Services"], Awaitable[Any]], given: dict[str, Any]) -> Any:

@@ -34,10 +34,10 @@ def reconcile(*, dry: bool, as_json: bool, **given: Any) -> None:
     """
     from gateway import findings_shown
     from gateway.logs import no_logs
-    from gateway.reconciling import reconcile_now
+    from gateway.reconciling import STEPS, reconcile_now
 
     no_logs()
-    with findings_shown.progress() as told:
+    with findings_shown.progress(len(STEPS)) as told:
         findings = asyncio.run(reconcile_now(read(**given), told, dry=dry))
     if as_json:
         click.echo(findings_shown.as_json(findings, dry=dry))

@@ -2,16 +2,18 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from gateway.bars import bars
 from pipeline.reconcile.findings import KINDS, Findings
 
 _NAMED = 10
+_TITLE = 26  # a bar, counts and times stand beside it on one line
 
 
 def as_json(findings: Findings, *, dry: bool) -> str:
@@ -46,20 +48,34 @@ def _table(findings: Findings, *, dry: bool) -> Table:
     return table
 
 
+class Told:
+    """Bars of a round: its steps, and of each kind how many were looked at of about how many."""
+
+    def __init__(self, shown: Progress, steps: int) -> None:
+        self._shown = shown
+        self._steps = shown.add_task("reconciling, steps", total=steps)
+        self._expected: dict[str, int] = {}
+        self._tasks: dict[str, TaskID] = {}
+
+    def expect(self, counts: dict[str, int]) -> None:
+        """About so many of a kind there are to look at."""
+        self._expected = counts
+
+    def looked(self, kind: str, count: int) -> None:
+        """So many more of a kind were looked at."""
+        if kind not in self._tasks:
+            title, total = KINDS[kind].title.lower(), self._expected.get(kind)
+            short = title if len(title) <= _TITLE else f"{title[: _TITLE - 1]}…"
+            self._tasks[kind] = self._shown.add_task(f"  {short}", total=total)
+        self._shown.advance(self._tasks[kind], count)
+
+    def stepped(self) -> None:
+        """A step is over."""
+        self._shown.advance(self._steps, 1)
+
+
 @contextlib.contextmanager
-def progress() -> Iterator[Callable[[str, int], None]]:
-    """What is being looked at and how many of it so far, on a terminal; nothing elsewhere."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.completed:,.0f}"),
-    )
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-
-        def told(step: str, count: int) -> None:
-            if step not in tasks:
-                tasks[step] = shown.add_task(KINDS[step].title.lower(), total=None)
-            shown.advance(tasks[step], count)
-
-        yield told
+def progress(steps: int) -> Iterator[Told]:
+    """What is being looked at, and how long it may still take; on a terminal, nothing elsewhere."""
+    with bars() as shown:
+        yield Told(shown, steps)

@@ -2,21 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from gateway.beside import at_system
+from gateway.findings_shown import Told
 from models.database import Database
 from models.errors import Unavailable
+from models.orphans import about_how_many
 from models.settings import Settings
 from pipeline.reconcile.findings import Findings, Report
 from pipeline.reconcile.reconciler import taking_turn
 from pipeline.reconcile.rounds import EVERY_MINUTE, NOW_AND_THEN, go_round
 from pipeline.reconcile.scene import Scene, rules_of
 
-Told = Callable[[str, int], None]
+STEPS = (*EVERY_MINUTE, *NOW_AND_THEN)
 
-_ALL = (*EVERY_MINUTE, *NOW_AND_THEN)
 _WAIT_SECONDS = 300.0
 _LOOK_SECONDS = 0.5
 
@@ -30,12 +31,18 @@ async def reconcile_now(settings: Settings, told: Told, *, dry: bool) -> Finding
         rules = rules_of(settings)
         scene = Scene(services.database, services.stores.own, services.bus, rules, dry)
         if dry:
-            return await go_round(_ALL, scene, Report(told))
+            return await _round(scene, told)
         async with _our_turn(scene.database, "round"), _our_turn(scene.database, "sweep"):
-            findings = await go_round(_ALL, scene, Report(told))
+            findings = await _round(scene, told)
         while await services.relay.sweep(timedelta()):
             pass
         return findings
+
+
+async def _round(scene: Scene, told: Told) -> Findings:
+    with contextlib.suppress(Unavailable):  # each step will say so for itself
+        told.expect(await scene.database.read(about_how_many))
+    return await go_round(STEPS, scene, Report(told.looked, told.stepped))
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,7 @@ What has a shape that `places` does not know was not written by us: it is never 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, col, func, or_, select
 
 from models.places import Owner, owner_of
 from models.records import Bucket, Image, Master, Order, Variant
@@ -96,6 +96,14 @@ def sort_originals(session: Session, keys: Sequence[str]) -> Sorted:
     these = col(Order.staging_key).in_({*beside, *beside.values()})
     needed = set(session.exec(select(Order.staging_key).where(needs, these)))
     return Sorted([key for key in keys if not needed & {key, beside[key]}], [])
+
+
+def about_how_many(session: Session) -> dict[str, int]:
+    """How many objects there should be to list, and to look for: for who waits meanwhile."""
+    variants, masters = (
+        session.exec(select(func.count()).select_from(table)).one() for table in (Variant, Master)
+    )
+    return dict.fromkeys(("orphans", "missing"), variants + masters)
 
 
 def placed_objects(session: Session, after: str) -> Page:

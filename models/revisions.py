@@ -1,5 +1,6 @@
 """Alembic on an open connection: its transaction is the caller's."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
@@ -9,9 +10,11 @@ from sqlalchemy import Connection, Engine
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def upgrade(connection: Connection, revision: str) -> None:
-    """Up to `revision`."""
-    command.upgrade(_config(connection), revision)
+def upgrade(connection: Connection, revision: str, told: Callable[[], None] | None = None) -> None:
+    """Up to `revision`; `told` is called after each one on the way."""
+    config = _config(connection)
+    config.attributes["told"] = told
+    command.upgrade(config, revision)
 
 
 def downgrade(connection: Connection, revision: str) -> None:

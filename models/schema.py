@@ -9,6 +9,7 @@ can work on it: 0007_since_0005.
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -21,10 +22,11 @@ VERSIONS = Path(__file__).parent / "migrations" / "versions"
 _LOCK = 7_206_021_835
 
 
-def migrate(engine: Engine, revision: str = "head") -> str:
+def migrate(engine: Engine, revision: str = "head", told: Callable[[], None] | None = None) -> str:
     """Bring the schema to `revision`, one process at a time; the revision it had before.
 
-    That of a newer release is left alone. Raises SettingsError when this one cannot work on it.
+    `told` is called after each revision on the way. That of a newer release is left alone. Raises
+    SettingsError when this one cannot work on it.
     """
     with engine.begin() as connection:
         _wait_for_turn(connection)
@@ -34,7 +36,7 @@ def migrate(engine: Engine, revision: str = "head") -> str:
         elif revision != "head" or before != newest():
             from models import revisions  # noqa: PLC0415 see the module's docstring
 
-            revisions.upgrade(connection, revision)
+            revisions.upgrade(connection, revision, told)
         return before
 
 
@@ -81,11 +83,20 @@ def revert(engine: Engine, revision: str = "base") -> None:
 
 def newest() -> str:
     """The revision this release needs: files of revisions begin with their number."""
-    file = max(VERSIONS.glob("[0-9]*_*.py"), key=lambda file: file.name)
+    file = _files()[-1]
     found = re.search(r'^revision = "(\w+)"$', file.read_text(), re.MULTILINE)
     if found is None:
         raise ValueError(file.name)
     return found[1]
+
+
+def count_after(revision: str) -> int:
+    """How many revisions of this release come after that one."""
+    return sum(number_of(file.name) > number_of(revision) for file in _files())
+
+
+def _files() -> list[Path]:
+    return sorted(VERSIONS.glob("[0-9]*_*.py"))
 
 
 def current(engine: Engine) -> str:

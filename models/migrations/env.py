@@ -18,12 +18,20 @@ def plain(kind: str, item: object, _context: AutogenContext) -> str | Literal[Fa
     return spelled.get(type(item)) or spelled.get(type(item).__name__) or False
 
 
+def tell(*_: object, **__: object) -> None:
+    """One more revision is there."""
+    told = context.config.attributes.get("told")
+    if told is not None:
+        told()
+
+
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Record.metadata,
     render_as_batch=True,
     render_item=plain,
     compare_type=True,
+    on_version_apply=tell,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -74,11 +74,16 @@ class Findings(Wire, frozen=True):
 class Report:
     """Collects what a round finds; memory is bounded however much that is."""
 
-    def __init__(self, told: Callable[[str, int], None] | None = None) -> None:
+    def __init__(
+        self,
+        told: Callable[[str, int], None] | None = None,
+        stepped: Callable[[], None] | None = None,
+    ) -> None:
         self._counts: Counter[str] = Counter()
         self._named: list[Finding] = []
         self._unseen: dict[str, str] = {}
         self._told = told
+        self._stepped = stepped
 
     def add(self, kind: str, what: str, note: str = "") -> None:
         """There is one more of a kind."""
@@ -90,6 +95,11 @@ class Report:
         """So many more things were looked at; told to who waits."""
         if self._told is not None:
             self._told(step, count)
+
+    def stepped(self) -> None:
+        """A step is over; told to who waits."""
+        if self._stepped is not None:
+            self._stepped()
 
     def blind(self, step: str, reason: str) -> None:
         """A step could not be done."""

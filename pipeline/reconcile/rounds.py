@@ -55,6 +55,7 @@ async def go_round(steps: tuple[Step, ...], scene: Scene, report: Report) -> Fin
     for step in steps:
         with _seen(step, report):
             await step(scene, report)
+        report.stepped()
     return report.findings
 
 
