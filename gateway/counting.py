@@ -72,6 +72,7 @@ class _Seen:
 def _count(meter: Meter, scope: HTTPScope, seen: _Seen, seconds: float) -> None:
     method = scope["method"] if scope["method"] in _METHODS else "OTHER"
     route = str(scope.get("path_template") or NOWHERE)
-    meter.count("calotype_gateway_requests_total", method, route, str(seen.status))
-    meter.timed("calotype_gateway_request_seconds", method, route, seconds=seconds)
+    labels = (method, route, str(seen.status))
+    meter.count("calotype_gateway_requests_total", *labels)
+    meter.timed("calotype_gateway_request_seconds", *labels, seconds=seconds)
     meter.count("calotype_gateway_response_bytes_total", by=seen.size)

@@ -49,6 +49,7 @@ GATEWAY = (
         _REQUESTS,
         "method",
         "route",
+        "status",
     ),
     _gauge("gateway_requests_in_flight", "Requests being answered."),
     _counter("gateway_response_bytes", "Bytes of answers' bodies."),

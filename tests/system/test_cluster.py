@@ -24,6 +24,7 @@ from pipeline.bus_streams import WORK_STREAM
 from tests.cluster.ground import NATS
 from tests.cluster.member import Member
 from tests.cluster.whole import Cluster, cluster, play
+from tests.prometheus import needs_prometheus, prometheus_server
 from tests.prove.load import Load, Mix, form
 from tests.prove.waiting import becomes
 from tests.servers import server_folder
@@ -195,6 +196,34 @@ def test_workers_share_a_port_and_one_that_dies_is_started_again(
     assert workers["gateway"].stop() == 0
     workers["edge"].kill()
     until(lambda: not [one for one in left if command_of(one)], 60)
+
+
+@needs_prometheus
+def test_what_a_killed_worker_had_counted_stays_counted(
+    whole: Cluster, workers: dict[str, Member], http: httpx2.Client
+) -> None:
+    answer = http.post(f"{whole.address('gateway-1')}/api/v1/images", **form(photo(120, 90)))
+    path = urlsplit(answer.json()["simpleData"][0]["variants"]["webp"]).path
+    copy = f"{whole.address('workers-edge')}{path}"
+    nobody = f"{whole.address('workers-gateway')}/api/v1/images"
+    wrong = LEAVE | {"Authorization": "Bearer wrong"}
+    scraped = {role: [urlsplit(whole.operators[one.name]).netloc] for role, one in workers.items()}
+    with prometheus_server(scraped) as prometheus:
+        for driven in (20, 40):
+            for group in workers.values():
+                until(lambda: standing(whole, group.name) == (200, set()), 90)  # noqa: B023
+            for _ in range(20):
+                assert http.get(copy, headers=LEAVE).status_code == 200
+                assert http.get(nobody, headers=wrong).status_code == 401
+            until(lambda: counted(whole, "workers-edge") == driven)  # noqa: B023
+            prometheus.scraped()
+            refused = 'calotype_gateway_requests_total{status="401"}'
+            assert prometheus.value(f"sum({refused})") == driven
+            assert prometheus.value("sum(calotype_edge_requests_total)") == driven
+            assert prometheus.value("calotype_edge_trusted") == 2
+            for group in workers.values():
+                os.kill(workers_of(group)[0], signal.SIGKILL)
+                until(lambda: standing(whole, group.name) == (200, {"workers"}))  # noqa: B023
 
 
 def counted(whole: Cluster, name: str) -> float:

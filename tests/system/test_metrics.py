@@ -123,6 +123,15 @@ def test_what_is_refused_early_is_counted_as_what_it_was(
     assert watched.prometheus.value(f"calotype_gateway_requests_total{{{labels}}}") == 1
 
 
+def test_every_request_is_timed(watched: Watched) -> None:
+    ask = watched.prometheus.value
+    asked = sum(count for key, count in watched.answers.items() if key[0] == "api")
+    assert ask("sum(calotype_gateway_request_seconds_count)") == asked
+    upload = 'method="POST", route="/api/v1/images", status="200", le="120.0"'
+    took = ask(f"calotype_gateway_request_seconds_bucket{{{upload}}}")
+    assert took == UPLOADS + 1
+
+
 def test_no_label_has_a_path_or_a_key_in_it(watched: Watched) -> None:
     said = {
         value
