@@ -44,8 +44,8 @@ Ask = Callable[[System], Figure]
 def main() -> int:
     """Measure, print, and fail beyond what is allowed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=15, help="pairs of runs of each case")
-    parser.add_argument("--seconds", type=int, default=2, help="of hits in one run")
+    parser.add_argument("--pairs", type=int, default=25, help="pairs of runs of each case")
+    parser.add_argument("--seconds", type=int, default=1, help="of hits in one run")
     parser.add_argument("--uploads", type=int, default=24, help="uploads in one run")
     given = parser.parse_args()
     cases = list(_cases(given.pairs, given.seconds, given.uploads))
@@ -78,6 +78,7 @@ def _compared(
         "off_per_second": round(median(one.rate for _, one in rows), 1),
         "on_cpu_us": round(median(one.cpu for one, _ in rows), 1),
         "off_cpu_us": round(median(one.cpu for _, one in rows), 1),
+        "cpu_ratio": round(median(other.cpu / one.cpu for one, other in rows), 3),
     }
     return Measured(name, median(one.rate / other.rate for one, other in rows), target, figures)
 

@@ -50,7 +50,7 @@ class Edge:
         self, supply: Supply, cache: Cache, reading: Reading | None, meter: Meter | None = None
     ) -> None:
         self._tallies = Tallies(meter or Meter())
-        self._note_hit = self._tallies.hits.note
+        self._note_hit = self._tallies.note_hit
         self._supply = supply
         self._cache = cache
         self._get = cache.get

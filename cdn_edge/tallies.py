@@ -6,8 +6,9 @@ jumps alone.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
+from typing import TypeAlias
 
 from cdn_edge.rsgi import HTTPProtocol
 from models.catalogue import HITS
@@ -16,6 +17,10 @@ from models.meter import Meter
 NONE = "none"
 """The tier of what is refused, or no picture at all."""
 _STATUSES = (200, 206, 304, 412, 416)
+
+
+Note: TypeAlias = Callable[[int, int, float], None]
+"""Called with a status, bytes, and when the request came."""
 
 
 class Hits:
@@ -46,6 +51,11 @@ class Tallies:
         self._meter = meter
         self._told = Hits()
         meter.watch(self._tell_hits)
+
+    @property
+    def note_hit(self) -> Note:
+        """What a hit calls; nothing is done where nothing is shown."""
+        return _unnoted if type(self._meter) is Meter else self.hits.note
 
     def answered(self, tier: str, noted: "Noted", began: float) -> None:
         """An answer that was no plain hit."""
@@ -98,6 +108,10 @@ def tier_of(status: str) -> str:
     if status.startswith("hit"):
         return "disk" if "detail=disk" in status else "memory"
     return "render" if "detail=rendered" in status else "store"
+
+
+def _unnoted(_status: int, _size: int, _began: float) -> None:
+    """Nobody wants to know."""
 
 
 def _less(now: Sequence[int], then: Sequence[int]) -> list[int]:

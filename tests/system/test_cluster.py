@@ -220,7 +220,7 @@ def test_what_a_killed_worker_had_counted_stays_counted(
             refused = 'calotype_gateway_requests_total{status="401"}'
             assert prometheus.value(f"sum({refused})") == driven
             assert prometheus.value("sum(calotype_edge_requests_total)") == driven
-            assert prometheus.value("calotype_edge_trusted") == 2
+            assert prometheus.value('calotype_edge_trusted{job="edge"}') == 2
             for group in workers.values():
                 os.kill(workers_of(group)[0], signal.SIGKILL)
                 until(lambda: standing(whole, group.name) == (200, {"workers"}))  # noqa: B023
