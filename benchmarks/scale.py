@@ -3,7 +3,7 @@
     python benchmarks/scale.py [--costs FILE] [--short] [--markdown] [--into deploy/SCALING.md]
 
 Reads benchmarks/results/costs.json, or measures first (`benchmarks/cluster.py`). Fails when the
-simulation is off by more than 15 % in throughput, p50 or p99 of any load on the machine that was
+simulation is off by more than 15 % in throughput, p50 or p90 of any load on the machine that was
 measured, and then says nothing about others.
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 from benchmarks.scaling.costs import Costs, keep, read
 from benchmarks.scaling.match import MOST, matches
 from benchmarks.scaling.measure import LONG, SHORT, Size, measure
-from benchmarks.scaling.tables import BEGIN, END, tables
+from benchmarks.scaling.tables import BEGIN, DOUBT, END, tables
 
 RESULTS: Final = Path(__file__).parent / "results" / "costs.json"
 
@@ -32,7 +32,7 @@ def main() -> None:
     costs = read(asked.costs) if asked.costs else _measured(SHORT if asked.short else LONG)
     believable = _judge(costs)
     if believable or asked.believe:
-        made = tables(costs)
+        made = tables(costs) if believable else f"{DOUBT}\n\n{tables(costs)}"
         if asked.markdown:
             print(made)
         if asked.into:

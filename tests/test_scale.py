@@ -1,5 +1,6 @@
 """The simulated Calotype obeys the laws that any queue obeys, and knows what it does not know."""
 
+import itertools
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -14,15 +15,28 @@ from hypothesis import strategies as st
 from benchmarks import scale
 from benchmarks.scaling import tables as shown
 from benchmarks.scaling.cores import Cores
-from benchmarks.scaling.costs import Costs, Edge, Hits, Load, Machine, Picture, Run, Shape, Stage
+from benchmarks.scaling.costs import (
+    Costs,
+    Edge,
+    Hits,
+    Idle,
+    Load,
+    Machine,
+    Picture,
+    Run,
+    Shape,
+    Stage,
+)
 from benchmarks.scaling.drive import Outcome, simulate
-from benchmarks.scaling.fleet import believed, fleet_for
+from benchmarks.scaling.fleet import RATES, believed, fleet_for
 from benchmarks.scaling.house import Demand, Plant, Plants
 from benchmarks.scaling.limits import limits
 from benchmarks.scaling.match import demand_of, matches, on_one_machine
 from benchmarks.scaling.spent import kind_of, spent
-from benchmarks.scaling.tables import BEGIN, END
+from benchmarks.scaling.tables import BEGIN, END, tables
 
+TOP = Path(__file__).parents[1]
+SCALING = TOP / "deploy" / "SCALING.md"
 NEARLY = 1 + 1e-6
 
 seconds = st.floats(0.001, 0.3)
@@ -211,6 +225,7 @@ def costs_of(runs: list[Run]) -> Costs:
         machine=Machine(cores=2, power=1.9, fsync=0.001),
         pictures=(PICTURE,),
         runs=tuple(runs),
+        idle={system: Idle(cpu={"nats": 0.05}, counts={}) for system in ("embedded", "cluster")},
         edge=Edge(
             hits=(Hits(size=20_480, cpu=5e-5, per_second=15_000),), miss={"edge": 1e-3, "s3": 1e-3}
         ),
@@ -295,6 +310,27 @@ def test_a_fleet_with_a_part_over_its_end_is_not_simulated() -> None:
 def test_the_render_cores_are_asked_for_first() -> None:
     first, *_ = limits(measured())
     assert first.part == "a render core"
+
+
+# deploy/SCALING.md
+
+
+def shape_of(text: str) -> list[str]:
+    """Titles and the heads of tables: what stays when figures change."""
+    lines = text.splitlines()
+    heads = [one for one, after in itertools.pairwise(lines) if after.startswith("| ---")]
+    return [line for line in lines if line.startswith("### ") or line in heads]
+
+
+def test_scaling_md_has_the_tables_that_are_made_of_measurements() -> None:
+    _, _, rest = SCALING.read_text().partition(BEGIN)
+    figures, _, _ = rest.partition(END)
+    assert shape_of(figures) == shape_of(tables(measured()))
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_scaling_md_says_what_every_rate_needs(rate: int) -> None:
+    assert f"| {rate:,} |" in SCALING.read_text()
 
 
 # Who spent it

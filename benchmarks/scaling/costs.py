@@ -63,8 +63,18 @@ class Shape(Wire, frozen=True):
         return f"{self.system}, {self.pipelines} x {self.children} children"
 
 
+class Idle(Wire, frozen=True):
+    """What a system spends and counts in one second in which nobody asks for anything."""
+
+    cpu: dict[str, float]
+    counts: dict[str, float]
+
+
 class Run(Wire, frozen=True):
-    """One load on one system. CPU seconds and counts are totals, by who spent them."""
+    """One load on one system. CPU seconds and counts are totals, by who spent them.
+
+    What the system spends on being there is not in them, see `Idle`.
+    """
 
     shape: Shape
     load: Load
@@ -117,6 +127,8 @@ class Costs(Wire, frozen=True):
     machine: Machine
     pictures: tuple[Picture, ...]
     runs: tuple[Run, ...]
+    idle: dict[str, Idle]
+    """By system."""
     edge: Edge
     ceilings: dict[str, float]
 

@@ -53,7 +53,7 @@ def embedded() -> Iterator[System]:
         output = cast("IO[bytes]", process.stdout)
         try:
             told = json.loads(output.readline())
-            url, token, _ = running_nats(data)
+            nats = running_nats(data)
             yield System(
                 shape=Shape(system="embedded"),
                 api=told["api"],
@@ -61,7 +61,7 @@ def embedded() -> Iterator[System]:
                 key=told["key"],
                 database_url="",
                 data=data,
-                nats=(url, token),
+                nats=(nats.url, nats.token),
                 operators=[told["metrics"]] if "metrics" in told else [],
                 monitors=[],
             )

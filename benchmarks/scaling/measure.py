@@ -3,21 +3,22 @@
 import asyncio
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.scaling import bare, ceilings
 from benchmarks.scaling.clustered import clustered, with_pipelines
-from benchmarks.scaling.costs import Costs, Edge, Load, Run
-from benchmarks.scaling.embedded import embedded
+from benchmarks.scaling.costs import Costs, Edge, Idle, Load, Run
+from benchmarks.scaling.embedded import System, embedded
 from benchmarks.scaling.hits import hits, misses
-from benchmarks.scaling.traffic import body_of, run
+from benchmarks.scaling.traffic import body_of, idle, run
 from benchmarks.subjects import varied
 
 _SUBJECTS: Final = 6
 _SIZES: Final = (20, 200)
-_BUSY: Final = (0.5, 0.8)
+_BUSY: Final = (0.4, 0.65)
 """Arrivals, as parts of what the system can take."""
 
 
@@ -32,52 +33,67 @@ LONG: Final = Size(18, 48)
 SHORT: Final = Size(6, 16)
 
 
+@dataclass
+class Notes:
+    """What is written down on the way."""
+
+    runs: list[Run] = field(default_factory=list)
+    idle: dict[str, Idle] = field(default_factory=dict)
+    miss: dict[str, float] = field(default_factory=dict)
+    ceilings: dict[str, float] = field(default_factory=dict)
+
+
 def measure(size: Size) -> Costs:
     """All of it, in about five minutes on two quiet cores when it is long."""
+    notes = Notes()
     with tempfile.TemporaryDirectory() as folder:
         files = varied(Path(folder))[:_SUBJECTS]
         bodies = [body_of(file) for file in files]
         _say("what the engine, the cores and the disk can do")
         pictures, machine = bare.pictures(files), bare.machine(files[0])
-    limits, runs = dict[str, float](), []
-    runs += _embedded(bodies, size, limits)
-    miss = dict[str, float]()
-    runs += _cluster(bodies, size, limits, miss)
+    _embedded(notes, bodies, size)
+    _cluster(notes, bodies, size)
     _say("hits of the edge")
-    edge = Edge(hits=tuple(map(hits, _SIZES)), miss=miss)
-    return Costs(machine=machine, pictures=pictures, runs=tuple(runs), edge=edge, ceilings=limits)
+    return Costs(
+        machine=machine,
+        pictures=pictures,
+        runs=tuple(notes.runs),
+        idle=notes.idle,
+        edge=Edge(hits=tuple(map(hits, _SIZES)), miss=notes.miss),
+        ceilings=notes.ceilings,
+    )
 
 
-def _embedded(bodies: Sequence[bytes], size: Size, limits: dict[str, float]) -> Iterator[Run]:
+def _embedded(notes: Notes, bodies: Sequence[bytes], size: Size) -> None:
     with embedded() as system:
-        for load in (Load(uploads=size.few, clients=1), Load(uploads=size.many, clients=4)):
-            yield _told(asyncio.run(run(system, load, bodies)))
-        full = _told(asyncio.run(run(system, Load(uploads=size.many, clients=8), bodies)))
-        yield full
+        for clients, uploads in ((1, size.few), (4, size.many), (8, size.many)):
+            full = _run(notes, system, Load(uploads=uploads, clients=clients), bodies)
         for seed, part in enumerate(_BUSY, 2):
             load = Load(uploads=size.many, rate=part * full.per_second, seed=seed)
-            yield _told(asyncio.run(run(system, load, bodies)))
-        limits |= asyncio.run(ceilings.measured(system))
+            _run(notes, system, load, bodies)
+        notes.ceilings |= asyncio.run(ceilings.measured(system))
 
 
-def _cluster(
-    bodies: Sequence[bytes], size: Size, limits: dict[str, float], miss: dict[str, float]
-) -> Iterator[Run]:
+def _cluster(notes: Notes, bodies: Sequence[bytes], size: Size) -> None:
     with clustered() as made:
-        for pipelines, children in ((1, 1), (2, 1), (2, 2), (1, 2)):
+        for pipelines, children in ((1, 1), (2, 1), (2, 2)):
             with with_pipelines(made, pipelines, children) as system:
-                load = Load(uploads=size.many, clients=8)
-                yield _told(asyncio.run(run(system, load, bodies)))
-                if (pipelines, children) == (1, 2):
-                    load = Load(uploads=size.few, clients=1)
-                    yield _told(asyncio.run(run(system, load, bodies)))
-                    miss |= misses(system)
-                    limits |= asyncio.run(ceilings.measured(system))
+                _run(notes, system, Load(uploads=size.many, clients=8), bodies)
+        with with_pipelines(made, 1, 2) as system:
+            for clients, uploads in ((1, size.few), (8, size.many)):
+                _run(notes, system, Load(uploads=uploads, clients=clients), bodies)
+            notes.miss |= misses(system)
+            notes.ceilings |= asyncio.run(ceilings.measured(system))
 
 
-def _told(run: Run) -> Run:
-    _say(f"{run.shape}, {run.load}: {run.per_second:.2f} uploads/s")
-    return run
+def _run(notes: Notes, system: System, load: Load, bodies: Sequence[bytes]) -> Run:
+    name = system.shape.system
+    if name not in notes.idle:
+        notes.idle[name] = asyncio.run(idle(system))
+    made = asyncio.run(run(system, load, bodies, notes.idle[name]))
+    _say(f"{made.shape}, {made.load}: {made.per_second:.2f} uploads/s")
+    notes.runs.append(made)
+    return made
 
 
 def _say(what: str) -> None:

@@ -9,7 +9,14 @@ from typing import Final, NamedTuple
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _UTIME, _CUTIME = 11, 13  # in /proc/pid/stat, counted behind the name; system time follows each
-_SERVERS: Final = {"nats-server": "nats", "weed": "s3"}
+_SERVERS: Final = {
+    "nats-server": "nats",
+    "weed": "s3",
+    "postgres": "postgres",
+    "valkey-server": "valkey",
+    "redis-server": "valkey",
+    "nginx": "nginx",
+}
 _ROLES: Final = {"up": "calotype"}
 _PARENTS: Final = ("pipeline", "calotype")
 
@@ -43,11 +50,9 @@ def kind_of(command: list[str]) -> str:
     if "pipeline.child" in command:
         return "children"
     words = [Path(word).name for word in command]
-    for word in words[:1]:  # a Postgres backend says what it does there
-        if word.startswith("postgres"):
-            return "postgres"
-        if word in _SERVERS:
-            return _SERVERS[word]
+    for name, kind in _SERVERS.items():
+        if words and words[0].startswith(name):  # some say there what they do
+            return kind
     after = words[words.index("calotype") + 1 :] if "calotype" in words else []
     role = next((word for word in after if not word.startswith("-")), "other")
     return _ROLES.get(role, role)

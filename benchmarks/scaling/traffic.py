@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx2
 
-from benchmarks.scaling.costs import Load, Run
+from benchmarks.scaling.costs import Idle, Load, Run
 from benchmarks.scaling.counted import counted, since
 from benchmarks.scaling.drive import arrivals, turns
 from benchmarks.scaling.embedded import System
@@ -16,6 +16,7 @@ from benchmarks.scaling.spent import spent
 
 _ASKED: Final = '{"width": 1200}'
 _DONE: Final = 200
+_IDLE: Final = 5.0
 _SETTLING: Final = 1.0
 """What follows an answer (acknowledgements, marks, staging) is over by then."""
 _BORDER: Final = "border-of-the-parts-of-a-benchmark"
@@ -25,8 +26,21 @@ class Refused(Exception):
     """An upload that was not answered with its variants."""
 
 
-async def run(system: System, load: Load, bodies: Sequence[bytes], warm: int = 2) -> Run:
-    """One load on a system, after a few uploads that do not count."""
+async def idle(system: System) -> Idle:
+    """What it spends when nobody asks for anything."""
+    await asyncio.sleep(_SETTLING)
+    counts, before, began = await counted(system), spent(), time.perf_counter()
+    await asyncio.sleep(_IDLE)
+    used, seconds = spent().since(before), time.perf_counter() - began
+    counts = since(await counted(system), counts)
+    used.cpu.pop("client")
+    return Idle(cpu=_times(used.cpu, 1 / seconds), counts=_times(counts, 1 / seconds))
+
+
+async def run(
+    system: System, load: Load, bodies: Sequence[bytes], idle: Idle, warm: int = 2
+) -> Run:
+    """One load on a system, after a few uploads that do not count; net of what it is idle."""
     async with httpx2.AsyncClient(timeout=300, trust_env=False, headers=_headers(system)) as http:
         await asyncio.gather(*(_upload(http, system, bodies[0]) for _ in range(warm)))
         await asyncio.sleep(_SETTLING)
@@ -34,16 +48,24 @@ async def run(system: System, load: Load, bodies: Sequence[bytes], warm: int = 2
         latencies = await _driven(http, system, load, bodies)
         seconds = time.perf_counter() - began
         await asyncio.sleep(_SETTLING)
-        used = spent().since(before)
+        used, window = spent().since(before), time.perf_counter() - began
     return Run(
         shape=system.shape,
         load=load,
         seconds=seconds,
         latencies=tuple(latencies),
-        cpu=used.cpu,
+        cpu=_net(used.cpu, _times(idle.cpu, window)),
         written=used.written,
-        counts=since(await counted(system), counts),
+        counts=_net(since(await counted(system), counts), _times(idle.counts, window)),
     )
+
+
+def _times(figures: dict[str, float], factor: float) -> dict[str, float]:
+    return {name: figure * factor for name, figure in figures.items()}
+
+
+def _net(whole: dict[str, float], idle: dict[str, float]) -> dict[str, float]:
+    return {name: max(0.0, figure - idle.get(name, 0.0)) for name, figure in whole.items()}
 
 
 def body_of(picture: Path) -> bytes:
