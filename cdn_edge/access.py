@@ -13,6 +13,7 @@ import structlog
 
 from cdn_edge.app import Edge
 from cdn_edge.rsgi import HTTPProtocol, Scope
+from models.trail import is_harmless, on_behalf, trail
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +24,8 @@ _MOST = 100_000
 
 class _Answer(NamedTuple):
     at: float
-    method: str
-    path: str
+    scope: Scope
+    request_id: str
     status: int
     size: int
     seconds: float
@@ -52,8 +53,9 @@ class _Witness:
         self._note(status, len(body))
 
     def _note(self, status: int, size: int) -> None:
-        now, scope = time.time(), self._scope
-        self._notes.append(_Answer(now, scope.method, scope.path, status, size, now - self._began))
+        now = time.time()
+        seconds, request_id = now - self._began, trail().request_id
+        self._notes.append(_Answer(now, self._scope, request_id, status, size, seconds))
 
 
 class WitnessedEdge:
@@ -87,12 +89,19 @@ class WitnessedEdge:
     def _write(self) -> None:
         for _ in range(len(self._notes)):
             one = self._notes.popleft()
-            log.info(
-                "answered",
-                at=round(one.at, 3),
-                method=one.method,
-                path=one.path[:200],
-                status=one.status,
-                size=one.size,
-                seconds=round(one.seconds, 6),
-            )
+            _tell(one)
+
+
+def _tell(one: _Answer) -> None:
+    """A hit has the id that its request brought, if it is harmless."""
+    given = dict(one.scope.headers.items()).get("x-request-id", "")
+    with on_behalf(one.request_id or (given if is_harmless(given) else "")):
+        log.info(
+            "answered",
+            at=round(one.at, 3),
+            method=one.scope.method,
+            path=one.scope.path[:200],
+            status=one.status,
+            size=one.size,
+            seconds=round(one.seconds, 6),
+        )

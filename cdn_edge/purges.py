@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import msgspec
+import structlog
 
 from cdn_edge.app import Edge
 from cdn_edge.policies import Policies
@@ -10,6 +11,8 @@ from models.events import News, PolicyChanged, Purged
 from models.failpoint import failpoint
 from pipeline.bus import Bus
 from pipeline.follower import Mark, follow
+
+log = structlog.get_logger(__name__)
 
 _read_news: Callable[[bytes], News] = msgspec.json.Decoder(News).decode
 _read_mark = msgspec.json.Decoder(Mark).decode
@@ -39,6 +42,7 @@ class _Purges:
         failpoint("E3.bookmarked")
 
     async def _purge(self, purge: Purged) -> None:
+        log.debug("purged", bucket=purge.bucket, objects=len(purge.keys))
         for key in purge.keys:
             await self._edge.forget(purge.bucket, key)
         if not purge.keys:

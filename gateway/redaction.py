@@ -36,6 +36,8 @@ _SHAPES: Final = re.compile(
     r"""(?x) \b(?:sk|us)_[\w-]{16,}           # our own keys
     | (?i:\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}
     | \b(?:AKIA|ASIA)[A-Z0-9]{12,}            # S3
+    | \bS[ANOUXC][A-Z2-7]{50,}               # a seed of NATS
+    | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----[^-]*
     | \bAIza[\w-]{20,}                        # Google
     | \beyJ[\w-]+\.[\w-]+\.[\w-]*             # a JWT
     | [\w.+-]+@[\w-]+(?:\.[\w-]+)+            # somebody
@@ -89,8 +91,14 @@ def is_secret(name: str) -> bool:
 
 def secrets_of(settings: Settings) -> set[str]:
     """What this process was told and must not tell."""
-    addresses = (settings.database_url, settings.rate_limit_store, *settings.nats_url.split(","))
-    passwords = {urlsplit(one).password or "" for one in (*addresses, settings.nats_proof)}
+    addresses = (
+        settings.database_url,
+        settings.rate_limit_store,
+        settings.traces_url,
+        *settings.nats_url.split(","),
+        *settings.nats_proof.split(","),
+    )
+    passwords = {urlsplit(one).password or "" for one in addresses}
     return {
         settings.secret,
         settings.gemini_key,

@@ -61,4 +61,9 @@ def following(headers: Mapping[str, str]) -> Iterator[None]:
 
 def named(given: str | None) -> str:
     """The id of a request: the caller's own, when it is harmless in logs and headers."""
-    return given if given and _HARMLESS.fullmatch(given) else uuid4().hex
+    return given if given and is_harmless(given) else uuid4().hex
+
+
+def is_harmless(request_id: str) -> bool:
+    """Whether a stranger's id may be said in logs and headers."""
+    return _HARMLESS.fullmatch(request_id) is not None

@@ -145,9 +145,9 @@ class Gemini:
             raise ModelAnswerBroken from None
 
     def _refusal(self, error: Any) -> ServiceError:  # noqa: ANN401 the SDK's own
-        """Google's error in our words. Its sentences about keys name the key: they go nowhere."""
+        """Google's error in our words. Its sentences name keys and repeat prompts: none is logged."""
         said = clean(error.message, 300).replace(self._key, "***")
-        log.warning("refused", status=error.code, word=clean(error.status, 60), said=said)
+        log.warning("refused", status=error.code, word=clean(error.status, 60))
         if error.code == HTTPStatus.TOO_MANY_REQUESTS:
             return ModelBusy(retry_after=_rest(error.details))
         if error.code in _OURS or _is_ours(error):

@@ -159,6 +159,7 @@ class Worker:
             await self._fail(delivery, start.order, error)
             return
         failpoint("W3.committed")
+        log.info("order done", tries=delivery.tries)
         await delivery.done()
         failpoint("W4.acked")
         await self._clear_staging(start.order)

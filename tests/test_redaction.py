@@ -89,6 +89,7 @@ AROUND = {
     "JSON": '{{"password": "{}"}}',
     "a dictionary": "{{'prompt': '{}', 'n': 1}}",
     "an assignment": "token={}",
+    "a private key": "-----BEGIN PRIVATE KEY-----\n{}\n-----END",
     "an argument": "log_in(password='{}')",
     "what Postgres shows": "Key violates.\nDETAIL: Key (name)=({}) already exists.",
 }
