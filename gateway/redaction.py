@@ -37,7 +37,7 @@ _SHAPES: Final = re.compile(
     | (?i:\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}
     | \b(?:AKIA|ASIA)[A-Z0-9]{12,}            # S3
     | \bS[ANOUXC][A-Z2-7]{50,}               # a seed of NATS
-    | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----[^-]*
+    | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----(?s:.*?)(?:-----END|\Z)
     | \bAIza[\w-]{20,}                        # Google
     | \beyJ[\w-]+\.[\w-]+\.[\w-]*             # a JWT
     | [\w.+-]+@[\w-]+(?:\.[\w-]+)+            # somebody

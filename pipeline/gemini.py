@@ -145,7 +145,7 @@ class Gemini:
             raise ModelAnswerBroken from None
 
     def _refusal(self, error: Any) -> ServiceError:  # noqa: ANN401 the SDK's own
-        """Google's error in our words. Its sentences name keys and repeat prompts: none is logged."""
+        """Google's error in our words. Its sentences name keys and prompts: none is logged."""
         said = clean(error.message, 300).replace(self._key, "***")
         log.warning("refused", status=error.code, word=clean(error.status, 60))
         if error.code == HTTPStatus.TOO_MANY_REQUESTS:
