@@ -122,7 +122,7 @@ CHILDREN = Row(
         ),
         Panel(
             "Admitted",
-            "Memory that the renders under way may take, and the jobs at work or waiting.",
+            "Memory that the renders under way may take. What would take too much waits.",
             "decbytes",
             (Query("sum by (job) (calotype_render_memory_lent_bytes)", "{{job}}"),),
         ),
