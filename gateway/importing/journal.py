@@ -91,7 +91,7 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[dict[str, Any]]:
     """All whole lines; one that a crash cut off says nothing, and is ended."""
     file.seek(0)
     written = file.read()
-    if written and not written.startswith(b'{"'):
+    if written and not written.startswith(b"{"):
         raise SettingsError(f"{path} is not the journal of an import.")
     if written and not written.endswith(b"\n"):
         file.write(b"\n")
