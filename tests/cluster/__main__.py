@@ -16,7 +16,8 @@ from tests.cluster.whole import Cluster, cluster
 def main(*, data: Path, port: int) -> None:
     """Two of each role, Postgres, three NATS servers, S3, shared counts, nginx in front."""
     data.mkdir(exist_ok=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), cluster(data.resolve(), port) as made:
         click.echo(_shown(made))
         while True:

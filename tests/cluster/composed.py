@@ -26,11 +26,14 @@ def wanted() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-def filled(text: str, secrets: Mapping[str, str]) -> str:
-    """With a value for every variable, those of .env.example that are not empty before others."""
-    return VARIABLE.sub(lambda found: wanted().get(found[1]) or secrets[found[1]], text).replace(
-        "$$", "$"
-    )
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """With a value for every variable; what has none is as .env.example says."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        return values.get(name) or wanted().get(name) or values[name]
+
+    return VARIABLE.sub(value, text).replace("$$", "$")
 
 
 def environment_of(service: str, secrets: Mapping[str, str]) -> dict[str, str]:

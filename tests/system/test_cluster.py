@@ -68,6 +68,7 @@ def test_what_one_gateway_took_the_other_lists_and_a_delete_empties_both_edges(
     answer = http.post(first, **form(photo(640, 480)))
     assert answer.status_code == 200, answer.text
     (image,) = answer.json()["data"]
+    assert image["urlBase"].startswith(f"{whole.public}/")
     assert image["id"] in [one["id"] for one in http.get(second).json()["data"]]
 
     path = urlsplit(answer.json()["simpleData"][0]["variants"]["webp"]).path
