@@ -8,11 +8,14 @@ only contracts, takes away what that release no longer needs. Its name says the 
 can work on it: 0007_since_0005.
 """
 
+import contextlib
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from models.settings import SettingsError
 
@@ -21,14 +24,43 @@ VERSIONS = Path(__file__).parent / "migrations" / "versions"
 # Any number will do, as long as every process of every release takes the same.
 _LOCK = 7_206_021_835
 
+_BUSY = ("55P03", "40P01")  # lock_not_available, deadlock_detected
+_TRIES = 60
+_PAUSE = 0.5
+
 
 def migrate(engine: Engine, revision: str = "head", told: Callable[[], None] | None = None) -> str:
     """Bring the schema to `revision`, one process at a time; the revision it had before.
 
     `told` is called after each revision on the way. That of a newer release is left alone. Raises
     SettingsError when this one cannot work on it.
+
+    Who works meanwhile goes first: the change is given up and tried again, before Postgres would
+    look for a deadlock and end the work of somebody else.
     """
-    with engine.begin() as connection:
+    for _ in range(_TRIES):
+        with contextlib.suppress(_Contested):
+            return _migrate(engine, revision, told)
+        time.sleep(_PAUSE)
+    return _migrate(engine, revision, told)
+
+
+class _Contested(Exception):
+    """Somebody else has what is to be changed."""
+
+
+@contextlib.contextmanager
+def _contested() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) in _BUSY:
+            raise _Contested("The tables are in use.") from error
+        raise
+
+
+def _migrate(engine: Engine, revision: str, told: Callable[[], None] | None) -> str:
+    with _contested(), engine.begin() as connection:
         _wait_for_turn(connection)
         before = revision_of(connection)
         if number_of(before) > number_of(newest()):
@@ -117,3 +149,4 @@ def _wait_for_turn(connection: Connection) -> None:
     """One migration at a time: SQLite's transaction is exclusive already, Postgres takes a lock."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        connection.execute(text("SET LOCAL lock_timeout = '500ms'"))  # half of deadlock_timeout
