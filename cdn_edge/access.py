@@ -1,7 +1,7 @@
 """A line in the log for every answer of an edge, for who wants that.
 
-A hit costs some 35 us, and a line twice that: so an answer is only noted in the thread that gave it
-(1 us), and lines are written twice a second. Who asks, and with which query, is not in them.
+A line costs more than a hit: so an answer is only noted in the thread that gave it, and lines are
+written twice a second. Who asks, and with which query, is not in them.
 """
 
 import asyncio
