@@ -11,7 +11,6 @@ from nats.js.kv import KeyValue
 
 from models.errors import Unavailable
 from pipeline.bus import Bus
-from pipeline.tasks import end
 
 BUCKET = "CALOTYPE_LEASES"
 SECONDS = 4.0
@@ -31,26 +30,32 @@ class Lease:
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Keep it while the block runs, then let it go."""
+        """Keep it while the block runs, then let it go. What ends soon has no heart to stop."""
         beats: list[asyncio.Task[None]] = []
+        over = asyncio.Event()
         first = asyncio.get_running_loop().call_later(
-            SECONDS / 4, lambda: beats.append(asyncio.create_task(self._beat()))
+            SECONDS / 4, lambda: beats.append(asyncio.create_task(self._beat(over)))
         )
         try:
             yield
         finally:
             first.cancel()
-            for beat in beats:
-                await end(beat)
+            over.set()
+            # A renewal under way is waited for: without its revision nothing can be let go.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await asyncio.gather(*beats)
             with contextlib.suppress(*_AWAY):
                 async with asyncio.timeout(_PATIENCE):
                     await self._table.delete(self._name, last=self._revision)
 
-    async def _beat(self) -> None:
-        while True:
+    async def _beat(self, over: asyncio.Event) -> None:
+        while not over.is_set():
             with contextlib.suppress(*_AWAY):
                 self._revision = await self._table.update(self._name, b"", last=self._revision)
-            await asyncio.sleep(SECONDS / 4)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SECONDS / 4):
+                    await over.wait()
 
 
 class Leases:
