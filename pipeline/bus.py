@@ -34,6 +34,7 @@ _PUBLISH_SECONDS = 20.0
 _ACK_WAIT = 10.0
 _CONNECT_SECONDS = 15.0
 _ANSWER_SECONDS = 5.0
+_LEAVE_SECONDS = 3.0
 _FETCH_SECONDS = 5.0
 _AGAIN_SECONDS = 0.5
 _ACKS = "$JS.ACK."  # where a message of a stream, and nothing else, wants to be answered
@@ -324,7 +325,7 @@ class Bus:
                 yield ask
             finally:
                 with contextlib.suppress(*AWAY):
-                    await apart(self._leave(subscription, taken), 1)
+                    await apart(self._leave(subscription, taken), _LEAVE_SECONDS)
 
     async def _leave(
         self, subscription: JetStreamContext.PullSubscription, taken: list[Delivery]

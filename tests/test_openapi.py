@@ -30,6 +30,7 @@ from models.errors import InvalidFields, ServiceError
 from models.forms import read_format_options, read_resize_options
 from models.generation import AiConfig
 from models.options import FORMATS, PADDING, RESIZE
+from models.meter import Meter
 from models.settings import Settings
 from models.users import LOG_OUT
 from pipeline.services import Services
@@ -54,6 +55,7 @@ def application() -> Litestar:
 
     class Closed:
         settings = Settings()
+        meter = Meter()
 
     with warnings.catch_warnings():
         # Handlers name their dependencies as Litestar 2 finds them; 3 will want to be told.

@@ -19,10 +19,11 @@ from tests.system.drawn import photo
 
 WORDS = ("crash", "exit", "hang", "memory")
 CODES = {
-    "crash": "render-crashed",
-    "exit": "render-crashed",
-    "hang": "render-timed-out",
-    "memory": "render-out-of-memory",
+    "crash": {"render-crashed"},
+    "exit": {"render-crashed"},
+    "hang": {"render-timed-out"},
+    # On a slow machine its time may be up before its memory is.
+    "memory": {"render-out-of-memory", "render-timed-out"},
 }
 _ATTEMPTS = 3
 _QUICK = {
@@ -73,7 +74,7 @@ async def _poisoned(system: Site, orders: int, books: Books, ground: Ground) -> 
             answer = await load.ask("POST", "/api/v1/images", key, **form(picture))
         code = answer.json()["code"] if answer is not None and answer.is_client_error else "none"
         books.refused[key] = code
-        if code != CODES[poisons[key]]:
+        if code not in CODES[poisons[key]]:
             books.problems.append(f"a picture that {poisons[key]}s was answered {code}")
         if len(books.refused) % 25 == 0:
             seconds = time.monotonic() - began

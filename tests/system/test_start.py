@@ -20,7 +20,7 @@ def refused(*arguments: str | Path, **environment: str) -> str:
         text=True,
         timeout=60,
         check=False,
-        env=clean_environment() | environment,
+        env=clean_environment() | {"CALOTYPE_METRICS_PORT": "0"} | environment,
     )
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
