@@ -29,8 +29,8 @@ from models.ai_config import read_ai_config
 from models.errors import InvalidFields, ServiceError
 from models.forms import read_format_options, read_resize_options
 from models.generation import AiConfig
-from models.options import FORMATS, PADDING, RESIZE
 from models.meter import Meter
+from models.options import FORMATS, PADDING, RESIZE
 from models.settings import Settings
 from models.users import LOG_OUT
 from pipeline.services import Services
