@@ -25,8 +25,8 @@ from models.records import BLINDLY, Bucket, GalleryImage, Image, Master, Variant
 class Doomed(NamedTuple):
     """What is left to be told of an image that is deleted now."""
 
+    bucket: Bucket
     id: str
-    bucket_id: str
     prefix: str
     size: int
     kept_size: int
@@ -35,14 +35,15 @@ class Doomed(NamedTuple):
 
 
 _LOCKED: Final = (
-    sa.select(*(col(getattr(Image, name)) for name in Doomed._fields))
+    sa.select(Bucket, *(col(getattr(Image, name)) for name in Doomed._fields[1:]))
+    .join_from(Image, Bucket, col(Bucket.id) == Image.bucket_id)
     .where(
         col(Image.id).in_(sa.bindparam("images", expanding=True)),
         col(Image.account_id) == sa.bindparam("account"),
         col(Image.state) == "ready",
     )
     .order_by(col(Image.id))
-    .with_for_update()
+    .with_for_update(of=Image)
 )
 _KEYS: Final = (
     sa.select(col(Variant.image_id), col(Variant.object_key))
@@ -84,21 +85,20 @@ def _mark(session: Session, doomed: Sequence[Doomed]) -> None:
 def _tell_of_burial(session: Session, doomed: Sequence[Doomed]) -> None:
     """Every edge forgets them, the pipeline clears them away, and nobody counts them any more."""
     keys = _keys_of(session, [image.id for image in doomed])
-    for bucket_id in dict.fromkeys(image.bucket_id for image in doomed):
-        bucket = session.get_one(Bucket, bucket_id)
-        here = [image for image in doomed if image.bucket_id == bucket_id]
+    for bucket in {image.bucket.id: image.bucket for image in doomed}.values():
+        here = [image for image in doomed if image.bucket is bucket]
         for image in here:
-            _tell_of_one(session, bucket, image, keys[image.id])
+            _tell_of_one(session, image, keys[image.id])
         sizes, kept = sum(image.size for image in here), sum(image.kept_size for image in here)
         count_storage(session, bucket, -sizes, -kept)
-        count_images(session, bucket_id, -len(here))
+        count_images(session, bucket.id, -len(here))
 
 
-def _tell_of_one(session: Session, bucket: Bucket, image: Doomed, keys: Sequence[str]) -> None:
+def _tell_of_one(session: Session, image: Doomed, keys: Sequence[str]) -> None:
     if image.photo_id:
-        announce_photo_purge(session, bucket, keys)
+        announce_photo_purge(session, image.bucket, keys)
     else:
-        announce_purge(session, bucket, image.prefix, keys)
+        announce_purge(session, image.bucket, image.prefix, keys)
     announce(session, deletion_subject(image.id), ImageDeleted(image_id=image.id))
 
 

@@ -4,6 +4,7 @@ import ctypes
 import importlib.util
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -28,8 +29,14 @@ _ROOM = 2 << 30
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on; all held at once, so that they differ."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Ports nobody listens on; all held at once, so that they differ.
+
+    Below those that the system gives to whoever connects: they would be gone before they are used.
+    """
+    held: list[socket.socket] = []
+    while len(held) < count:
+        with suppress(OSError):
+            held.append(socket.create_server(("127.0.0.1", 10_000 + secrets.randbelow(20_000))))
     ports: list[int] = [one.getsockname()[1] for one in held]
     for one in held:
         one.close()
