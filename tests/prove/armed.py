@@ -41,8 +41,13 @@ def arm() -> None:
         sys.path.insert(0, str(FAULTY))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """`calotype`, armed."""
     arm()
-    from gateway.cli import main
+    from gateway import cli  # noqa: PLC0415 what arms has to be there before anything else
 
+    cli.main()
+
+
+if __name__ == "__main__":
     main()

@@ -103,4 +103,4 @@ async def _judged(system: Site, poisons: dict[str, str]) -> tuple[int, list[str]
 
 
 PROMISE = "500 crashes, hangs and memory overruns of children: neighbours unharmed, poison parked"
-CHILDREN = Row("5", "children", PROMISE, prove, lane="postgres")
+CHILDREN = Row("5", "children", PROMISE, prove)

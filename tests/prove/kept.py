@@ -6,12 +6,12 @@ import math
 import os
 import random
 import signal
-import subprocess
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from tests.prove.born import Lasting, Nursery
 from tests.prove.waiting import becomes
 from tests.servers import start
 from tests.system.world import clean_environment, command_of
@@ -31,10 +31,12 @@ class Kept:
         self.armed = ""
         self.before: Callable[[str], None] = _nothing
         """Called before each life with its crash point."""
+        self.nursery: Nursery | None = None
+        """Who bears the second life and all that follow, if it can."""
         self.log = Path()
         self._command = command
         self._environment = clean_environment() | {"PYTHONPATH": str(ROOT)} | environment
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Lasting | None = None
 
     @property
     def pid(self) -> int:
@@ -50,8 +52,10 @@ class Kept:
             yield
         finally:
             keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            (failed,) = await asyncio.gather(keeper, return_exceptions=True)
             await self._end()
+            if isinstance(failed, Exception):
+                raise failed
 
     async def _keep(self) -> None:
         while True:
@@ -62,18 +66,26 @@ class Kept:
         self.armed = self.arms.popleft() if self.arms else ""
         self.before(self.armed)
         self._environment["PROVE_FAILPOINT"] = self.armed
+        self._process = self._born() or self._made()
+        self.starts += 1
+
+    def _born(self) -> Lasting | None:
+        if not self.starts or self.nursery is None:
+            return None
+        return self.nursery.bear(self._command, self._environment, self.log)
+
+    def _made(self) -> Lasting:
         command = [sys.executable, "-m", "tests.prove.armed", *self._command]
         # By `env`: what starts servers for tests hands its own environment on.
         said = [f"{name}={value}" for name, value in self._environment.items()]
-        self._process = start(["env", "-i", *said, *command], self.log)
-        self.starts += 1
+        return start(["env", "-i", *said, *command], self.log)
 
     async def _end(self) -> None:
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
         if not await self.gone(_END_SECONDS):
-            self._process.kill()
+            self._process.send_signal(signal.SIGKILL)
             self._process.wait()
 
     def kill(self) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
@@ -38,9 +38,24 @@ EDGE = ("E1.heard", "E2.forgotten", "E3.bookmarked")
 POINTS = {"gateway": GATEWAY, "pipeline": PIPELINE, "edge": EDGE}
 
 _RARE = ("R", "F", "E", "U", "D", "M")
-_REACH_SECONDS = 120.0
-_TRIES = 3
-_MIX = Mix(upload=8, damaged=2, poison=2, generate=1)
+_REACH_SECONDS = 60.0
+_TRIES = 6
+_MIX = Mix(upload=16, damaged=1, poison=1, generate=1)
+_CLIENTS, _PAUSE = 16, 2.0
+"""Many, for most of them wait for somebody who is dead; and seldom, for whoever was killed has to
+start again on the same processors.
+"""
+
+_LEADS_TO = {
+    "convert": ("A", "C"),
+    "delete": ("D", "E"),
+    "update": ("U",),
+    "poison": ("F1", "F4"),
+    "damaged": ("F3",),
+    "generate": ("M",),
+}
+"""What clients do that comes to a crash point, by how its name begins; uploads come to others."""
+_OFTEN = 12
 
 
 class Killed(NamedTuple):
@@ -59,7 +74,9 @@ def prove(kind: Kind, ground: Ground) -> Outcome:
 async def _prove(kind: Kind, ground: Ground, model: dict[str, str]) -> Outcome:
     killed = Killed(Counter(), Counter())
     async with site(kind, ground.folder, PROVE_FAULTY_CHILDREN="1", **model) as system:
-        load = Load(system.apis, system.edges, system.key, mix=_MIX, clients=8, seed=ground.seed)
+        load = _load(system, ground)
+        for process in system.kept.values():
+            process.before = partial(_set_the_scene, system, load)
         async with load.running() as books:
             await _named(system, ground, killed, books.problems)
             await _at_random(system, ground, killed)
@@ -73,6 +90,11 @@ async def _prove(kind: Kind, ground: Ground, model: dict[str, str]) -> Outcome:
         **{"crash points": len(killed.points), "killed there": killed.points.total()},
         **{f"killed {name}": count for name, count in sorted(killed.random.items())},
     )
+
+
+def _load(system: Site, ground: Ground) -> Load:
+    where = (system.apis, system.edges, system.key)
+    return Load(*where, mix=_MIX, clients=_CLIENTS, pause=_PAUSE, seed=ground.seed)
 
 
 async def _named(system: Site, ground: Ground, killed: Killed, problems: list[str]) -> None:
@@ -106,7 +128,6 @@ async def _not_ended(
 ) -> AsyncIterator[str]:
     """Live all these lives, one after the other; those that did not end by themselves."""
     process = system.role(role)
-    process.before = partial(_set_the_scene, system)
     process.arms.extend(lives)
     seen = process.starts
     if lives:
@@ -124,8 +145,11 @@ async def _not_ended(
             yield life
 
 
-def _set_the_scene(system: Site, armed: str) -> None:
-    """What the reconciler is to find in the life that begins now: left by other kills, long ago."""
+def _set_the_scene(system: Site, load: Load, armed: str) -> None:
+    """What clients have to do in the life that begins now, and what the reconciler is to find in
+    it: left by other kills, long ago.
+    """
+    load.mix = _mix_for(one.armed for one in system.kept.values())
     if armed.startswith("R1"):  # the messages of what waits are gone
         system.lose_stream()
         in_database(system, _age_orders)
@@ -134,6 +158,13 @@ def _set_the_scene(system: Site, armed: str) -> None:
         system.age("staging")
     if armed.startswith("R3"):  # a conversion died before it was charged
         in_database(system, _reserve)
+
+
+def _mix_for(armed: Iterable[str]) -> Mix:
+    """The usual, and often what leads to where somebody is to die."""
+    points = [*armed]
+    words = [w for w, begin in _LEADS_TO.items() if any(one.startswith(begin) for one in points)]
+    return _MIX._replace(**dict.fromkeys(words, _OFTEN))
 
 
 def in_database(system: Site, work: Callable[[Session], None]) -> None:

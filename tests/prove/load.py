@@ -60,6 +60,7 @@ class Load:
     ) -> None:
         self.books = Books()
         self.mix = mix
+        """May be changed while it runs: the next thing that a client does is of the new one."""
         self.most = most
         self.begun = 0
         self._apis, self._edges = list(apis), list(edges)
@@ -97,10 +98,9 @@ class Load:
 
     async def _client(self, number: int) -> None:
         client = _Client(self, random.Random(self._chance.random()), number)
-        names, weights = self.mix._fields, list(self.mix)
         while not self._stopped and self.begun < self.most:
             self.begun += 1
-            (name,) = client.chance.choices(names, weights)
+            (name,) = client.chance.choices(self.mix._fields, list(self.mix))
             await getattr(client, name)()
             if self._pause:
                 await asyncio.sleep(self._pause * 2 * client.chance.random())

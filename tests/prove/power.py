@@ -95,7 +95,7 @@ async def _cuts(ground: Ground, folder: Path, times: int, settings: dict[str, st
         prepare(made)
         os.sync()  # what a start makes before anybody uploads is not what is tried
         async with risen(made, **settings):
-            mix = {"mix": UPLOADS_ONLY, "clients": 8, "seed": ground.seed}
+            mix = {"mix": UPLOADS_ONLY, "clients": 16, "seed": ground.seed}
             load = Load(made.apis, made.edges, made.key, **mix)
             async with load.running() as books:
                 for number in range(times):

@@ -22,6 +22,7 @@ from models.accounts import PERMISSIONS, add_key, digest_of, new_key, open_accou
 from models.database import Database, open_database
 from models.schema import migrate
 from pipeline.storage import Storage, open_folder
+from tests.prove.born import Nursery
 from tests.prove.kept import Kept, kill
 from tests.prove.waiting import becomes_so
 from tests.servers import Nats, free_ports, nats_server, postgres_server
@@ -141,7 +142,9 @@ async def site(
             nats = stack.enter_context(nats_server())
         made = Site(kind, folder, url, new_key(), nats)
         prepare(made)
+        nursery = stack.enter_context(contextlib.closing(Nursery(folder / "nursery.log")))
         for process in _up(made, settings) if kind == "sqlite" else _roles(made, settings, spares):
+            process.nursery = nursery
             made.kept[process.name] = process
             await stack.enter_async_context(process.running(folder))
         await made.ready()

@@ -43,7 +43,7 @@ async def _prove(ground: Ground) -> Outcome:
     minutes = float(os.environ.get("PROVE_SOAK_MINUTES", "0.4" if ground.short else "30"))
     killed: Counter[str] = Counter()
     async with site("postgres", ground.folder, spares=True) as system:
-        load = Load(*(system.apis, system.edges, system.key), mix=_MIX, pause=1.0, seed=ground.seed)
+        load = Load(*(system.apis, system.edges, system.key), mix=_MIX, pause=2.0, seed=ground.seed)
         async with load.running() as books:
             samples = await _soak(system, minutes * 60, ground, killed)
         scratch = _dead_scratch()
