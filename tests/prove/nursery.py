@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Life(Wire, frozen=True):
     log: str
 
 
-_read = msgspec.json.Decoder(Life | int).decode
+_read: Callable[[bytes], Life | int] = msgspec.json.Decoder(Life | int).decode
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ def _said(problem: str) -> str:
 async def _cuts(ground: Ground, folder: Path, times: int, settings: dict[str, str]) -> list[Cut]:
     """So many cuts of one system under load. After each it goes on as if nothing had been."""
     disk.make(folder / "disk")
-    found = []
+    found: list[Cut] = []
     with disk.mounted(folder / "disk", folder / "running") as place:
         made = Site("sqlite", place, "", new_id(), None)
         prepare(made)
@@ -99,9 +99,11 @@ async def _cuts(ground: Ground, folder: Path, times: int, settings: dict[str, st
             load = Load(made.apis, made.edges, made.key, **mix)
             async with load.running() as books:
                 for number in range(times):
-                    await load.until(len(books.uploads) + ground.times(260, short=25), 240)
+                    wanted = found[-1].told if found else 0
+                    await load.until(wanted + ground.times(252, short=25), 600)
                     with stopped(made.role("up").pid):
-                        found.append(await _cut(folder, made, books, settings))
+                        known = await _cut(folder, books)
+                    found.append(await _judged(folder, made, known, settings))
                     ground.say(
                         f"{folder.name}: cut {number + 1}, {found[-1].told} uploads told, "
                         f"{found[-1].found.lost} lost"
@@ -109,15 +111,18 @@ async def _cuts(ground: Ground, folder: Path, times: int, settings: dict[str, st
     return found
 
 
-async def _cut(folder: Path, made: Site, books: Books, settings: dict[str, str]) -> Cut:
-    """Copy the disk, start what is on it, and compare with what clients know by now."""
-    copy = folder / "cut"
-    await asyncio.to_thread(disk.cut, folder / "disk", copy)
+async def _cut(folder: Path, books: Books) -> Books:
+    """Copy the disk; what clients know by now has to be on it."""
+    await asyncio.to_thread(disk.cut, folder / "disk", folder / "cut")
     await asyncio.sleep(_HEARD_SECONDS)  # answers on their way
-    known = _known(books)
+    return _known(books)
+
+
+async def _judged(folder: Path, made: Site, known: Books, settings: dict[str, str]) -> Cut:
+    """Start what is on the copy, and compare. Meanwhile clients go on, towards the next cut."""
     with ExitStack() as stack:
-        stack.callback(copy.unlink)
-        place = stack.enter_context(disk.mounted(copy, folder / "after"))
+        stack.callback((folder / "cut").unlink)
+        place = stack.enter_context(disk.mounted(folder / "cut", folder / "after"))
         after = Site("sqlite", place, "", made.key, None)
         found = await _after(after, known, settings)
     return Cut(len(known.uploads), found)
