@@ -62,7 +62,7 @@ class Born:
             signal.pidfd_send_signal(self._alive, sig)
 
     def _has_ended(self, seconds: float) -> bool:
-        return bool(select.select([self._alive], [], [], seconds)[0])
+        return _has_something(self._alive, seconds)
 
 
 class Nursery:
@@ -119,7 +119,13 @@ class Nursery:
             )
 
     def _is_grown(self) -> bool:
-        if not self._grown and self._line and select.select([self._line], [], [], 0)[0]:
+        if not self._grown and self._line and _has_something(self._line.fileno(), 0):
             assert self._line.recv(64), f"the nursery died, see {self._log}"
             self._grown = True
         return self._grown
+
+
+def _has_something(descriptor: int, seconds: float) -> bool:
+    asked = select.poll()  # select() knows no more than 1,024 descriptors
+    asked.register(descriptor, select.POLLIN)
+    return bool(asked.poll(seconds * 1000))
