@@ -9,7 +9,6 @@ from contextvars import ContextVar, copy_context
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import psycopg
 import pysqlite3.dbapi2
 from sqlalchemy import Engine, create_engine, event, exc
 from sqlalchemy.pool import StaticPool
@@ -29,8 +28,6 @@ OLDEST_SQLITE = (3, 51, 3)
 
 _WAL_SECONDS = 10.0
 _QUICK_SECONDS = 0.5
-_IDLE_SECONDS = 1.0
-_USED = "used"
 
 # Without these, libpq waits for a silent server until the kernel gives up: minutes to hours.
 _KEEPALIVE = {
@@ -267,8 +264,7 @@ def open_postgres(
     # A statement sees what is committed when it begins, in a transaction or not: reads save its
     # begin and end, two ways there and back of a handful.
     read = _postgres(address, readers, isolation_level="AUTOCOMMIT")
-    write = _postgres(address, writers)
-    _ask_the_idle(write)
+    write = _postgres(address, writers, pool_pre_ping=True)
     if patience is not None:
         be_impatient(write, patience)
         be_impatient(read, patience)
@@ -286,28 +282,6 @@ def _postgres(address: str, connections: int, **more: Any) -> Engine:  # noqa: A
         hide_parameters=True,  # an error is logged: not with what somebody wrote
         **more,
     )
-
-
-def _ask_the_idle(engine: Engine) -> None:
-    """Ask a connection whether it lives when nobody used it for a while.
-
-    Its server may have been started anew. Asking one that was used just now costs as much as any
-    other statement of a transaction, and says little more than that statement.
-    """
-
-    def note(_connection: object, record: Any) -> None:  # noqa: ANN401 a pool's record
-        record.info[_USED] = time.monotonic()
-
-    def ask(connection: Any, record: Any, _proxy: object) -> None:  # noqa: ANN401 the same
-        if time.monotonic() - record.info.get(_USED, time.monotonic()) < _IDLE_SECONDS:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except psycopg.Error as error:
-            raise exc.DisconnectionError from error
-
-    event.listen(engine, "checkin", note)
-    event.listen(engine, "checkout", ask)
 
 
 def open_sqlite(file: Path, readers: int, meter: Meter | None = None) -> Database:
