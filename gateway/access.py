@@ -7,8 +7,9 @@ import time
 
 import structlog
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 
+from gateway.answered import Answered
 from models.traces import continued, span
 
 log = structlog.get_logger(__name__)
@@ -16,34 +17,20 @@ log = structlog.get_logger(__name__)
 _UNSEEN = ("/healthz",)
 
 
-class _Answer:
-    """What an answer comes to."""
-
-    def __init__(self, send: Send) -> None:
-        self.status = 0
-        self.size = 0
-        self._send = send
-
-    async def send(self, message: Message) -> None:
-        """Pass it on, and look."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        elif message["type"] == "http.response.body":
-            self.size += len(message["body"])
-        await self._send(message)
-
-
 def with_access(app: ASGIApp, *, logged: bool) -> ASGIApp:
-    """`app`, seen from outside. A status of 0 is nobody's: the client left before there was one."""
+    """`app`, seen from outside."""
 
     async def seen(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or scope["path"] in _UNSEEN:
             await app(scope, receive, send)
             return
-        began, answer = time.perf_counter(), _Answer(send)
+        began, answer = time.perf_counter(), Answered(send)
         with continued(_headers(scope)), span("http", method=scope["method"]) as request:
             try:
                 await app(scope, receive, answer.send)
+            except Exception:
+                answer.broke()
+                raise
             finally:
                 request.note(route=_route(scope), status=answer.status)
                 if logged:
@@ -52,7 +39,7 @@ def with_access(app: ASGIApp, *, logged: bool) -> ASGIApp:
     return seen
 
 
-def _tell(method: str, scope: Scope, answer: _Answer, seconds: float) -> None:
+def _tell(method: str, scope: Scope, answer: Answered, seconds: float) -> None:
     log.info(
         "answered",
         method=method,

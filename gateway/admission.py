@@ -3,14 +3,15 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from models.errors import Overloaded, TooLarge
+from models.errors import TooLarge
+from models.slots import Slots
 
 
 class Door:
     """Lets in a bounded number of uploads at the same time; the next one is told to come back."""
 
     def __init__(self, most: int, largest: int) -> None:
-        self._free = most
+        self._slots = Slots(most)
         self._largest = largest
 
     @contextlib.asynccontextmanager
@@ -18,10 +19,5 @@ class Door:
         """Be inside while the block runs. Raises TooLarge or Overloaded at once."""
         if content_length and content_length.isdigit() and int(content_length) > self._largest:
             raise TooLarge(f"The request is larger than the {self._largest} bytes allowed.")
-        if not self._free:
-            raise Overloaded
-        self._free -= 1
-        try:
+        with self._slots.taken():
             yield
-        finally:
-            self._free += 1

@@ -5,18 +5,16 @@ client got to see.
 """
 
 import time
-from http import HTTPStatus
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
+from gateway.answered import Answered
 from models.meter import Meter
 
 NOWHERE = "(none)"
 """The route of what belongs to none."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_LEFT = 499
-"""What is counted for a client who left before there was an answer; nginx's number for it."""
 
 
 def with_counts(app: ASGIApp, meter: Meter) -> ASGIApp:
@@ -33,7 +31,7 @@ def with_counts(app: ASGIApp, meter: Meter) -> ASGIApp:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
-        seen = _Seen(send)
+        seen = Answered(send)
         began = time.perf_counter()
         inside += 1
         try:
@@ -48,28 +46,7 @@ def with_counts(app: ASGIApp, meter: Meter) -> ASGIApp:
     return counting
 
 
-class _Seen:
-    """Stands before `send`: what was answered, and how many bytes."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.status = _LEFT
-        self.size = 0
-
-    def broke(self) -> None:
-        """Nobody answers any more: the server says 500 where nothing was said."""
-        if self.status == _LEFT:
-            self.status = HTTPStatus.INTERNAL_SERVER_ERROR.value
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        elif message["type"] == "http.response.body":
-            self.size += len(message.get("body", b""))
-        await self._send(message)
-
-
-def _count(meter: Meter, scope: HTTPScope, seen: _Seen, seconds: float) -> None:
+def _count(meter: Meter, scope: HTTPScope, seen: Answered, seconds: float) -> None:
     method = scope["method"] if scope["method"] in _METHODS else "OTHER"
     route = str(scope.get("path_template") or NOWHERE)
     labels = (method, route, str(seen.status))

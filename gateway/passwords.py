@@ -7,7 +7,7 @@ import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from models.errors import Overloaded
+from models.slots import Slots
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -38,23 +38,17 @@ class Passwords:
     """Compares passwords in threads, `_AT_ONCE` at the same time."""
 
     def __init__(self, *, most: int = _MOST_WAITING) -> None:
-        self._most = most
+        self._slots = Slots(most)
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._inside = 0
 
     async def match(self, password: str, password_hash: str | None) -> bool:
         """Whether a password is the one that was hashed. None, for nobody's, takes as long.
 
         Raises Overloaded.
         """
-        if self._inside >= self._most:
-            raise Overloaded
-        self._inside += 1
-        try:
+        with self._slots.taken():
             async with self._turns:
                 matches = await asyncio.to_thread(_matches, password, password_hash or NOBODY)
-        finally:
-            self._inside -= 1
         return matches and password_hash is not None
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import inspect
 from sqlmodel import Session, col, or_, select, update
 
 from models import ledger
-from models.columns import now
+from models.columns import now, storable
 from models.errors import InvalidFields, NotFound, Problem
 from models.records import Account, ApiKey, Bucket, new_id
 
@@ -140,8 +140,7 @@ def standing(session: Session, account_id: str, key: str | None = None) -> Stand
         if found is None:
             raise NotFound(f"There is no account with the id '{account_id}'.")
         return Standing(*found)
-    # Postgres takes no text with a NUL in it.
-    named = None if "\0" in key else session.execute(_NAMED, asked).first()
+    named = session.execute(_NAMED, asked).first() if storable(key) else None
     if named is None:
         raise InvalidFields([Problem(field="bucketKey", problem=f"there is no bucket '{key}'")])
     return Standing(*named)

@@ -7,6 +7,11 @@ import msgspec
 from sqlalchemy import DateTime, Dialect, Text, TypeDecorator
 
 
+def storable(text: str) -> bool:
+    """Whether a row may have this text at all: Postgres takes none with a NUL in it."""
+    return "\0" not in text
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware datetime in UTC. SQLite would give back a naive one."""
 

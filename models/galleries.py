@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, bindparam
 from sqlmodel import Session, col, delete, func, insert, select, tuple_, update
 from sqlmodel.sql.expression import Select
 
-from models.columns import now
+from models.columns import now, storable
 from models.errors import InvalidFields, NotFound, Problem
 from models.records import BLINDLY, Bucket, Gallery, GalleryImage, Image
 
@@ -57,7 +57,7 @@ def make_gallery(
 def _lock_images(session: Session, bucket: Bucket, image_ids: Sequence[str]) -> None:
     """Keep others from deleting these images; InvalidFields unless all are ready in the bucket."""
     known: set[str] = set()
-    for chunk in _chunks(sorted(_possible(image_ids))):
+    for chunk in _chunks(sorted(filter(storable, image_ids))):
         found = select(Image.id).where(
             col(Image.id).in_(chunk),
             Image.account_id == bucket.account_id,
@@ -103,7 +103,7 @@ def _placed(session: Session, gallery_id: str, condition: ColumnElement[bool]) -
     found = session.exec(
         select(Gallery, Bucket)
         .join(Bucket, col(Bucket.id) == Gallery.bucket_id)
-        .where(col(Gallery.id).in_(_possible([gallery_id])), condition)
+        .where(col(Gallery.id).in_(list(filter(storable, [gallery_id]))), condition)
     ).first()
     if found is None:
         raise NotFound("There is no gallery with this id.")
@@ -164,7 +164,7 @@ def check_galleries(
 ) -> None:
     """Raise InvalidFields unless every gallery is the account's and of this bucket."""
     found = select(Gallery.id).where(
-        col(Gallery.id).in_(_possible(gallery_ids)),
+        col(Gallery.id).in_(list(filter(storable, gallery_ids))),
         Gallery.account_id == account_id,
         Gallery.bucket_id == bucket_id,
     )
@@ -214,11 +214,6 @@ def galleries_of(session: Session, image_ids: Sequence[str]) -> dict[str, list[s
     for image_id, gallery_id in session.execute(_BELONGING, {"images": image_ids}):
         belongs[image_id].append(gallery_id)
     return belongs
-
-
-def _possible(ids: Sequence[str]) -> list[str]:
-    """Those that may be ids at all: Postgres takes no text with a NUL in it."""
-    return [one for one in ids if "\0" not in one]
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

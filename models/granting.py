@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlmodel import Session, col, select
 
 from models.accounts import PERMISSIONS, Caller, add_key
-from models.columns import now
+from models.columns import now, storable
 from models.errors import Forbidden, InvalidFields, MissingPermission, NotFound, Problem
 from models.records import ApiKey
 
@@ -59,7 +59,7 @@ def change_key(session: Session, caller: Caller, key_id: str, asked: Asked) -> A
 
 def find_key(session: Session, account_id: str, key_id: str) -> ApiKey:
     """A key of this account that is not revoked, kept from others until the transaction ends."""
-    possible = [key_id] if "\0" not in key_id else []  # Postgres takes no such text
+    possible = [key_id] if storable(key_id) else []
     found = select(ApiKey).where(
         col(ApiKey.id).in_(possible),
         ApiKey.account_id == account_id,

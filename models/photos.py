@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlmodel import Session, col, select, text
 
 from models.burial import bury_image
+from models.columns import storable
 from models.errors import Gone, NotFound
 from models.library import find_variant
 from models.records import Bucket, Image, Photo, Variant
@@ -114,7 +115,7 @@ def find_object(
 
 def has_photo(session: Session, account_id: str, key: str) -> bool:
     """Whether this is the path of a photo of this account, deleted or not."""
-    photo = session.get(Photo, key.partition(".")[0]) if "\0" not in key else None
+    photo = session.get(Photo, key.partition(".")[0]) if storable(key) else None
     return photo is not None and photo.account_id == account_id
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlmodel import Session, col, select
 
 from models.accounts import DEFAULT_BUCKET
-from models.columns import now
+from models.columns import now, storable
 from models.errors import Conflict, NotFound
 from models.events import PolicyChanged, purge_subject
 from models.outgoing import announce
@@ -42,7 +42,7 @@ def list_presets(session: Session, account_id: str) -> Sequence[Preset]:
 
 def find_preset(session: Session, account_id: str, name: str) -> Preset:
     """One preset, or NotFound."""
-    preset = session.get(Preset, (account_id, name)) if "\0" not in name else None
+    preset = session.get(Preset, (account_id, name)) if storable(name) else None
     if preset is None:
         raise NotFound(f"There is no preset '{name}'.")
     return preset
@@ -93,7 +93,7 @@ def delete_url_key(session: Session, account_id: str, key_id: str) -> None:
 
 def find_url_key(session: Session, account_id: str, key_id: str) -> UrlKey:
     """One URL key of this account, or NotFound."""
-    key = session.get(UrlKey, key_id) if "\0" not in key_id else None
+    key = session.get(UrlKey, key_id) if storable(key_id) else None
     if key is None or key.account_id != account_id:
         raise NotFound("There is no URL key with this id.")
     return key

@@ -8,6 +8,7 @@ from uuid import uuid4
 from sqlmodel import Session, col, delete, or_, select
 
 from models.accounts import Caller, find_account
+from models.columns import storable
 from models.errors import InvalidFields, NotFound, Problem
 from models.records import Account, Token, User
 
@@ -63,7 +64,7 @@ def add_user(session: Session, account: str, alias: str, password_hash: str) -> 
 
 def find_user(session: Session, alias: str) -> User | None:
     """The user with this alias."""
-    possible = [spelled(alias)] if "\0" not in alias else []  # Postgres takes no such text
+    possible = [spelled(alias)] if storable(alias) else []
     return session.exec(select(User).where(col(User.alias).in_(possible))).first()
 
 

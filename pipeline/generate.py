@@ -19,12 +19,13 @@ import msgspec
 
 from models.ai_config import ASPECT_RATIOS
 from models.database import Database
-from models.errors import BadRequest, NotAnImageMade, Overloaded, Unavailable
+from models.errors import BadRequest, NotAnImageMade, Unavailable
 from models.failpoint import failpoint
 from models.generation import AiConfig, Generated
 from models.generations import hold, hold_on, keep_generated, let_go
 from models.recipe import Png, Recipe, Resize
 from models.records import Order
+from models.slots import Slots
 from pipeline.gemini import Ask, Gemini
 from pipeline.gemini_answer import Painted
 from pipeline.sniff import sniff
@@ -53,7 +54,7 @@ class Generator:
         self._storage = storage
         self._studio = studio
         self._gemini = gemini
-        self._free = most
+        self._slots = Slots(most)
 
     async def generate(self, order: Order, beat: Beat) -> None:
         """Make sure that the order has its original. `beat` hears the seconds it takes.
@@ -62,20 +63,10 @@ class Generator:
         """
         if order.generation is None or order.generated is not None:
             return
-        with self._place():
+        with self._slots.taken():
             async with self._held(order.id, beat):
                 generated = await self._noted(order.id) or await self._asked(order)
                 await self._keep(order.id, generated)
-
-    @contextlib.contextmanager
-    def _place(self) -> Iterator[None]:
-        if self._free <= 0:
-            raise Overloaded
-        self._free -= 1
-        try:
-            yield
-        finally:
-            self._free += 1
 
     @contextlib.asynccontextmanager
     async def _held(self, order_id: str, beat: Beat) -> AsyncIterator[None]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from models.accounts import open_account, primary_bucket
-from models.database import Database, open_postgres, open_sqlite
+from models.database import Database, open_database, open_postgres, open_sqlite
 from models.records import Account
 from models.schema import migrate
 from models.settings import Settings
@@ -103,6 +103,24 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
         yield request.getfixturevalue("sqlite")
         return
     with contextlib.closing(open_postgres(request.getfixturevalue("postgres_url"), 8)) as database:
+        yield database
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def address(request: pytest.FixtureRequest, memory: Path) -> Iterator[tuple[str, Path]]:
+    """Where a database without any table is: an address, empty for SQLite, and a folder."""
+    if request.param == "sqlite":
+        yield "", memory
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.fresh(f"bare_{next(_numbers)}") as url:
+        yield url, memory
+
+
+@pytest.fixture
+def bare(address: tuple[str, Path]) -> Iterator[Database]:
+    """A database without any table."""
+    with contextlib.closing(open_database(*address, 4)) as database:
         yield database
 
 

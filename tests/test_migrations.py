@@ -16,7 +16,6 @@ from models.accounts import find_account, open_account
 from models.database import Database, open_database
 from models.schema import current, migrate, newest, refuse_unfit, revert
 from models.settings import SettingsError
-from tests.servers import Postgres
 
 # What they are made from has loaded everything once; eight that load it each take most of a minute.
 _PROCESSES = multiprocessing.get_context("forkserver")
@@ -38,23 +37,6 @@ BACK = """
     op.drop_table("future")
 """
 CONTRACTING = '\n    op.drop_column("image", "mood")\n'
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def address(request: pytest.FixtureRequest, memory: Path) -> Iterator[tuple[str, Path]]:
-    """Where a database without any table is: an address, empty for SQLite, and a folder."""
-    if request.param == "sqlite":
-        yield "", memory
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    with server.fresh(f"bare_{id(request)}") as url:
-        yield url, memory
-
-
-@pytest.fixture
-def bare(address: tuple[str, Path]) -> Iterator[Database]:
-    with contextlib.closing(open_database(*address, 4)) as database:
-        yield database
 
 
 Add = Callable[[str, str, str], None]

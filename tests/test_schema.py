@@ -1,7 +1,6 @@
 """The schema: any database comes to this release's tables, by whoever comes first, and back."""
 
 import contextlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,24 +12,6 @@ from models.database import Database, open_database, open_postgres, open_sqlite
 from models.records import Record
 from models.revisions import differences
 from models.schema import current, migrate, newest, revert
-from tests.servers import Postgres
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def address(request: pytest.FixtureRequest, memory: Path) -> Iterator[tuple[str, Path]]:
-    """Where a database without any table is: an address, empty for SQLite, and a folder."""
-    if request.param == "sqlite":
-        yield "", memory
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    with server.fresh(f"bare_{id(request)}") as url:
-        yield url, memory
-
-
-@pytest.fixture
-def bare(address: tuple[str, Path]) -> Iterator[Database]:
-    with contextlib.closing(open_database(*address, 4)) as database:
-        yield database
 
 
 def tables(database: Database) -> set[str]:

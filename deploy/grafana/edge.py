@@ -8,11 +8,13 @@ from deploy.grafana.panels import (
     Panel,
     Query,
     Row,
+    filled,
     of_role,
     or_none,
     quantile,
     quantiles,
     rate,
+    rates,
     share,
 )
 
@@ -28,7 +30,7 @@ TRAFFIC = Row(
             "Answers a second by where the picture was found: in memory, on the edge's disk, in "
             "object storage, or rendered for it.",
             "reqps",
-            (Query(rate(_REQUESTS, "tier"), "{{tier}}"),),
+            rates(_REQUESTS, "tier"),
             "stack",
             12,
         ),
@@ -51,7 +53,7 @@ TRAFFIC = Row(
             "Answers",
             "By status. 304 is a browser that has it already.",
             "reqps",
-            (Query(rate(_REQUESTS, "status"), "{{status}}"),),
+            rates(_REQUESTS, "status"),
             width=6,
         ),
     ),
@@ -81,7 +83,7 @@ SPEED = Row(
             "Bytes",
             "Bytes of pictures sent, by tier.",
             "Bps",
-            (Query(rate("calotype_edge_bytes_total", "tier"), "{{tier}}"),),
+            rates("calotype_edge_bytes_total", "tier"),
             "stack",
             8,
         ),
@@ -96,13 +98,7 @@ CACHES = Row(
             "Filled",
             "How full the caches are, all edges together. That of memory always is, after a while.",
             "percentunit",
-            (
-                Query(
-                    "sum by (tier) (calotype_edge_cache_bytes)"
-                    " / sum by (tier) (calotype_edge_cache_limit_bytes)",
-                    "{{tier}}",
-                ),
-            ),
+            filled("calotype_edge_cache_bytes", "calotype_edge_cache_limit_bytes", "tier"),
             "bars",
             highest=1.0,
             steps=((0, GREEN), (0.95, ORANGE)),
@@ -117,7 +113,7 @@ CACHES = Row(
             "Evictions",
             "Copies a second that made room for others.",
             "ops",
-            (Query(rate("calotype_edge_evictions_total", "tier"), "{{tier}}"),),
+            rates("calotype_edge_evictions_total", "tier"),
         ),
         Panel(
             "Shared",

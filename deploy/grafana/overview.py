@@ -9,10 +9,12 @@ from deploy.grafana.panels import (
     Panel,
     Query,
     Row,
+    filled,
     of_role,
     per_minute,
     quantiles,
     rate,
+    rates,
     share,
 )
 
@@ -124,7 +126,7 @@ PIPELINE = Row(
             "Traffic",
             "Orders that were accepted, and how they ended.",
             "ops",
-            (Query(rate("calotype_orders_total", "state"), "{{state}}"),),
+            rates("calotype_orders_total", "state"),
         ),
         Panel(
             "Latency",
@@ -167,7 +169,7 @@ EDGE = Row(
             "Traffic",
             "Pictures asked for, by where they were found.",
             "reqps",
-            (Query(rate(_EDGE, "tier"), "{{tier}}"),),
+            rates(_EDGE, "tier"),
             "stack",
         ),
         Panel(
@@ -188,13 +190,7 @@ EDGE = Row(
             "Saturation",
             "How full the caches are. Full is fine as long as few evictions follow.",
             "percentunit",
-            (
-                Query(
-                    "sum by (tier) (calotype_edge_cache_bytes)"
-                    " / sum by (tier) (calotype_edge_cache_limit_bytes)",
-                    "{{tier}}",
-                ),
-            ),
+            filled("calotype_edge_cache_bytes", "calotype_edge_cache_limit_bytes", "tier"),
             highest=1.0,
             steps=((0, GREEN), (0.95, ORANGE)),
         ),

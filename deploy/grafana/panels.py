@@ -104,6 +104,11 @@ def rate(metric: str, *by: str) -> str:
     return f"sum{_grouped(*by)}(rate({metric}{WINDOW}))"
 
 
+def rates(metric: str, by: str) -> tuple[Query, ...]:
+    """Of a counter, a second, by a label."""
+    return (Query(rate(metric, by), f"{{{{{by}}}}}"),)
+
+
 def per_minute(metric: str, *by: str) -> str:
     """Of a counter that counts what is rare."""
     return f"60 * {rate(metric, *by)}"
@@ -133,6 +138,11 @@ def mean(metric: str, *by: str) -> str:
 def share(part: str, whole: str) -> str:
     """Of what is counted: 0 while there is nothing."""
     return f"({part} or vector(0)) / clamp_min({whole}, 1e-9)"
+
+
+def filled(used: str, limit: str, by: str) -> tuple[Query, ...]:
+    """Of gauges: how much of each limit is used, of all processes together."""
+    return (Query(f"sum by ({by}) ({used}) / sum by ({by}) ({limit})", f"{{{{{by}}}}}"),)
 
 
 def of_role(gauge: str, role: str) -> str:

@@ -13,6 +13,7 @@ from deploy.grafana.panels import (
     per_minute,
     quantiles,
     rate,
+    rates,
 )
 
 BACKLOG = Row(
@@ -23,7 +24,7 @@ BACKLOG = Row(
             "Orders",
             "Orders a second by what became of them. Accepted and done should lie on each other.",
             "ops",
-            (Query(rate("calotype_orders_total", "state"), "{{state}}"),),
+            rates("calotype_orders_total", "state"),
         ),
         Panel(
             "Oldest order",
@@ -67,7 +68,7 @@ RENDERS = Row(
             "Variants",
             "Variants made a second, by format.",
             "ops",
-            (Query(rate("calotype_variants_total", "format"), "{{format}}"),),
+            rates("calotype_variants_total", "format"),
             "stack",
         ),
         Panel(
@@ -75,7 +76,7 @@ RENDERS = Row(
             "Where a render's time goes: child seconds a second. Libvips reads lazily: decoding "
             "that nobody shares counts as resizing.",
             "short",
-            (Query(rate("calotype_render_seconds_sum", "stage"), "{{stage}}"),),
+            rates("calotype_render_seconds_sum", "stage"),
             "stack",
             digits=2,
         ),
@@ -148,7 +149,7 @@ TROUBLE = Row(
             "Deliveries",
             "Messages taken from the stream: for the first time, and again.",
             "ops",
-            (Query(rate("calotype_jetstream_deliveries_total", "turn"), "{{turn}}"),),
+            rates("calotype_jetstream_deliveries_total", "turn"),
         ),
         Panel(
             "Dead letters",
@@ -162,7 +163,7 @@ TROUBLE = Row(
             "Outbox",
             "Announcements given to NATS, a second, by outcome.",
             "ops",
-            (Query(rate("calotype_outbox_published_total", "outcome"), "{{outcome}}"),),
+            rates("calotype_outbox_published_total", "outcome"),
         ),
     ),
 )

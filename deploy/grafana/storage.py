@@ -7,9 +7,11 @@ from deploy.grafana.panels import (
     Panel,
     Query,
     Row,
+    filled,
     or_none,
     quantile,
     rate,
+    rates,
 )
 
 _OPERATIONS = "calotype_storage_operation_seconds"
@@ -61,7 +63,7 @@ DATABASE = Row(
             "Transactions",
             "Transactions a second that read, and that write.",
             "ops",
-            (Query(rate("calotype_database_transaction_seconds_count", "kind"), "{{kind}}"),),
+            rates("calotype_database_transaction_seconds_count", "kind"),
             "stack",
         ),
         Panel(
@@ -80,12 +82,8 @@ DATABASE = Row(
             "Connections",
             "Share of the connections in use. At 1 transactions wait for each other.",
             "percentunit",
-            (
-                Query(
-                    "sum by (kind) (calotype_database_connections_used)"
-                    " / sum by (kind) (calotype_database_connections_limit)",
-                    "{{kind}}",
-                ),
+            filled(
+                "calotype_database_connections_used", "calotype_database_connections_limit", "kind"
             ),
             highest=1.0,
             steps=((0, GREEN), (0.9, ORANGE)),
@@ -101,7 +99,7 @@ OUTSIDE = Row(
             "Database errors",
             "Calls a second that the database did not answer.",
             "ops",
-            (Query(rate("calotype_database_errors_total", "kind"), "{{kind}}"),),
+            rates("calotype_database_errors_total", "kind"),
         ),
         Panel(
             "Sources",
