@@ -22,15 +22,11 @@ class Start(NamedTuple):
     obstacle: NotFound | None = None
 
 
-def start_work(session: Session, order_id: str, *, again: bool = False) -> Start | None:
+def start_work(session: Session, order_id: str) -> Start | None:
     """What there is to do for a message; None when there is no such order.
 
-    `again` is a message that was delivered before: who has it now is counted, until it is heard of.
-    Raises Unavailable while it is not this order's turn, and then nothing is counted.
+    Raises Unavailable while it is not this order's turn.
     """
-    if again:
-        this = (col(Order.id) == order_id, col(Order.state) == "pending")
-        session.exec(update(Order).where(*this).values(begun=Order.begun + 1))
     order = find_order(session, order_id)
     if order is None:
         return None
@@ -38,6 +34,12 @@ def start_work(session: Session, order_id: str, *, again: bool = False) -> Start
         return Start(order, open_work(session, order_id))
     except NotFound as error:
         return Start(order, None, error)
+
+
+def count_begun(session: Session, order_id: str) -> None:
+    """Somebody works on this order: he is counted until he is heard of."""
+    this = (col(Order.id) == order_id, col(Order.state) == "pending")
+    session.exec(update(Order).where(*this).values(begun=Order.begun + 1))
 
 
 def forgive(session: Session, order_id: str) -> None:

@@ -65,6 +65,14 @@ class Verdict(NamedTuple):
     rest: float = 0.0
 
 
+def is_suspect(order: Order) -> bool:
+    """Whether so many died over this order that it is to be alone with the next one.
+
+    Then nobody dies with it, and it is not blamed for what others did.
+    """
+    return order.begun >= _DEATHS_AN_ATTEMPT
+
+
 def refuse_deadly(order: Order, patience: Patience) -> None:
     """Raise WorkersDied when too many who began this order were never heard of again."""
     if order.begun >= patience.attempts * _DEATHS_AN_ATTEMPT:

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import hashlib
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import msgspec
 import structlog
 
-from models.attempts import Start, fail_attempt, forgive, start_work
+from models.attempts import Start, count_begun, fail_attempt, forgive, start_work
 from models.database import Database
 from models.errors import BucketFailed, RenderTimedOut, Unavailable
 from models.events import (
@@ -29,12 +30,13 @@ from models.traces import span
 from models.trail import following, on_behalf
 from pipeline.bus import Bus, Delivery
 from pipeline.clearing import PATIENCE, bury, clear_bucket, drop
+from pipeline.company import Company
 from pipeline.fulfil import fulfil
 from pipeline.generate import Makers, blamed_on_the_model, left_in_staging
 from pipeline.masters import Task
 from pipeline.order import Told
 from pipeline.stores import Stores
-from pipeline.verdict import Patience, Verdict, judge, refuse_deadly
+from pipeline.verdict import Patience, Verdict, is_suspect, judge, refuse_deadly
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +65,7 @@ class Worker:
         self._makers = makers
         self._patience = patience
         self._slots = asyncio.Semaphore(slots)
+        self._company = Company()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -146,14 +149,13 @@ class Worker:
 
     async def _process(self, delivery: Delivery, order_id: str) -> None:
         failpoint("W1.fetched")
-        start = await self._start(delivery, order_id)
+        start = await self._database.read(start_work, order_id)
         if start is None or start.order.state != "pending":
             await self._settle(delivery, start)
             return
         try:
-            await self._fulfil(start)
-        except (Unavailable, asyncio.CancelledError):
-            await self._forgive(start.order)
+            await self._fulfil(delivery, start)
+        except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 whatever it is, the order must come to an end
             await self._fail(delivery, start.order, error)
@@ -165,12 +167,6 @@ class Worker:
         await self._clear_staging(start.order)
         failpoint("W4.swept")
 
-    async def _start(self, delivery: Delivery, order_id: str) -> Start | None:
-        """The first delivery reads; only one that may follow a worker's death pays for a commit."""
-        if delivery.tries == 1:
-            return await self._database.read(start_work, order_id)
-        return await self._database.run(start_work, order_id, again=True)
-
     async def _settle(self, delivery: Delivery, start: Start | None) -> None:
         """Nothing is left to do, but for what somebody could not do any more at its end.
 
@@ -180,19 +176,37 @@ class Worker:
         if start is not None and start.order.state == "done":
             await self._clear_staging(start.order)
 
-    async def _forgive(self, order: Order) -> None:
-        if order.begun:
-            with contextlib.suppress(Unavailable):
-                await self._database.run(forgive, order.id)
-
-    async def _fulfil(self, start: Start) -> None:
+    async def _fulfil(self, delivery: Delivery, start: Start) -> None:
         refuse_deadly(start.order, self._patience)
         if start.work is None:
             raise start.obstacle or RuntimeError("a pending order without work")
-        task, told = await self._with_original(Task(*start.work)), self._teller(start.order.id)
+        task = await self._with_original(Task(*start.work))
+        async with self._at_work(delivery, start.order):
+            await self._make(task)
+
+    @contextlib.asynccontextmanager
+    async def _at_work(self, delivery: Delivery, order: Order) -> AsyncIterator[None]:
+        """Among others, or alone; and counted until it is heard of.
+
+        Only a message that was delivered before may follow a death, and pays for that.
+        """
+        company = self._company.alone() if is_suspect(order) else self._company.together()
+        async with company:
+            if delivery.tries > 1:
+                await self._database.run(count_begun, order.id)
+            try:
+                yield
+            except (Unavailable, asyncio.CancelledError):
+                if delivery.tries > 1:
+                    with contextlib.suppress(Unavailable):
+                        await self._database.run(forgive, order.id)
+                raise
+
+    async def _make(self, task: Task) -> None:
         try:
             async with asyncio.timeout(self._patience.job_seconds):
                 with blamed_on_the_model(task.order):
+                    told = self._teller(task.order.id)
                     await fulfil(task, self._database, self._stores, self._makers.studio, told)
         except TimeoutError as error:
             raise RenderTimedOut from error

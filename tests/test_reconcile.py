@@ -183,8 +183,30 @@ async def test_a_running_reconciler_notices_a_lost_stream_and_fills_it_within_a_
         await until_queued(scene.bus, waiting)
 
 
-async def until_queued(bus: Bus, subjects: set[str]) -> None:
+async def test_what_was_too_young_to_be_missed_at_a_start_is_missed_soon_after(
+    sqlite_shop: Shop, nats: Nats
+) -> None:
+    scene = sqlite_shop.scene._replace(rules=rules_of(Settings()))
+    async with running(Relay(scene.database, scene.bus).run):
+        waiting = {f"{ORDERS}.{await accept(sqlite_shop)}" for _ in range(3)}
+        await until_queued(scene.bus, waiting)
+        nats.lose_everything()
+        await until_prepared(scene.bus)
+        async with running(Reconciler(scene, 3600).run):
+            await until_queued(scene.bus, waiting, 40)
+
+
+async def until_prepared(bus: Bus) -> None:
     async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(Unavailable):
+                await bus.prepare()
+                return
+            await asyncio.sleep(0.1)
+
+
+async def until_queued(bus: Bus, subjects: set[str], seconds: float = 60) -> None:
+    async with asyncio.timeout(seconds):
         while True:
             with contextlib.suppress(Unavailable):
                 if await queued_subjects(bus) == subjects:

@@ -13,6 +13,8 @@ from models.orders import find_order
 from models.records import Order
 from models.settings import Settings
 from pipeline.bus_queue import Letter, dead_letters, queued_subjects
+from pipeline.fulfil import fulfil
+from pipeline.masters import Task
 from pipeline.role import pipeline_alone
 from pipeline.services import Services, open_services
 from tests.pictures import jpeg, png
@@ -116,3 +118,27 @@ async def test_what_a_killed_worker_left_in_staging_goes_with_the_next_delivery(
         await shop.bus.publish(f"calotype.orders.{order_id}", again, "delivered-again")
         await until_empty(shop, "staging")
         assert await shop.database.read(find_order, order_id) is not None
+
+
+async def test_an_order_that_several_died_over_has_the_next_worker_to_itself(
+    settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside: set[str] = set()
+    seen: list[set[str]] = []
+
+    async def watched(task: Task, *rest: object) -> None:
+        inside.add(task.order.id)
+        seen.append(set(inside))
+        try:
+            await fulfil(task, *rest)  # type: ignore[arg-type]
+        finally:
+            inside.discard(task.order.id)
+
+    monkeypatch.setattr("pipeline.worker.fulfil", watched)
+    async with shop_of(Settings(**settings)) as (shop, services):  # type: ignore[arg-type]
+        orders = [await order(shop, png(80, 60)) for _ in range(6)]
+        await shop.database.run(set_begun, orders[3], 3)
+        async with pipeline_alone(services):
+            assert {(await ended(shop, one)).state for one in orders} == {"done"}
+    assert [who for who in seen if orders[3] in who] == [{orders[3]}]
+    assert max(len(who) for who in seen) > 1

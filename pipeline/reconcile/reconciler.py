@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 
 _EVERY_SECONDS = 60.0
 _LOOK_SECONDS = 5.0
-# After a stream was lost: what was too young for the first look is seen by a second one.
+# After a start, and after a stream was lost: what was too young for the first look, or could not
+# be seen, is seen by a second one.
 _AGAIN_SECONDS = 15.0
 
 
@@ -45,11 +46,12 @@ class Reconciler:
             tasks.create_task(self._sweeps())
 
     async def _rounds(self) -> None:
-        pause = _EVERY_SECONDS
+        pause = _AGAIN_SECONDS
         while True:
             self._born = await self._stream_born()
-            await self.take("round", EVERY_MINUTE)
-            pause = _AGAIN_SECONDS if await self._is_new_within(pause) else _EVERY_SECONDS
+            found = await self.take("round", EVERY_MINUTE)
+            again = await self._is_new_within(_AGAIN_SECONDS if found.unseen else pause)
+            pause = _AGAIN_SECONDS if again else _EVERY_SECONDS
 
     async def _sweeps(self) -> None:
         while True:
