@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 # uv is pinned and hashed like everything else. It trusts the certificates that this machine trusts,
 # and compiles what it installs: a first start would spend seconds on that.
 UV := UV_SYSTEM_CERTS=1 UV_COMPILE_BYTECODE=1 $(BIN)/uv
+COMPILE := $(BIN)/python -m compileall -q gateway cdn_edge pipeline models
 
 .PHONY: help setup run test check bench bench-upload bench-observe bench-library bench-edge bench-scale bench-long edge-long cluster dashboards prove parity lock clean
 
@@ -87,10 +88,12 @@ $(BIN)/uv: requirements-uv.lock
 $(VENV)/.setup: $(BIN)/uv requirements.lock pyproject.toml
 	$(UV) pip sync --quiet --require-hashes requirements.lock
 	$(UV) pip install --quiet --no-deps --editable .
+	$(COMPILE)
 	rm -f $(VENV)/.setup-dev
 	touch $@
 
 $(VENV)/.setup-dev: $(BIN)/uv requirements-dev.lock pyproject.toml
 	$(UV) pip sync --quiet --require-hashes requirements-dev.lock
 	$(UV) pip install --quiet --no-deps --editable .
+	$(COMPILE) tests
 	touch $(VENV)/.setup $@

@@ -1,6 +1,5 @@
 """The command line: start a system, or one role of it."""
 
-import asyncio
 from typing import Any
 
 import rich_click as click
@@ -54,9 +53,10 @@ def up(*, demo: bool, as_json: bool, **given: Any) -> None:
     The data folder keeps all state: start again on the same folder and everything goes on where
     it stopped, also after a crash. Ctrl-C finishes what is in hand and stops.
     """
+    from gateway.loop import run
     from gateway.run import run_system
 
-    asyncio.run(run_system(read(**given), demo=demo, as_json=as_json))
+    run(run_system(read(**given), demo=demo, as_json=as_json))
 
 
 @main.command()
@@ -100,12 +100,13 @@ def edge(*, workers: int, worker: bool, **given: Any) -> None:
 
 
 def _run(name: str, role: Any, settings: Settings, *, workers: int, worker: bool) -> None:
+    from gateway.loop import run
     from gateway.run import run_group, run_role
 
     if workers > 1:
-        asyncio.run(run_group(name, settings, workers))
+        run(run_group(name, settings, workers))
     else:
-        asyncio.run(run_role(name, role, settings, worker=worker))
+        run(run_role(name, role, settings, worker=worker))
 
 
 for command in (status, doctor, import_, migrate, keys, accounts, users, reconcile, dead, url):

@@ -15,7 +15,6 @@ from sqlalchemy.pool import StaticPool
 from sqlmodel import Session
 
 from models.errors import Unavailable
-from models.impatient import be_impatient
 from models.meter import Meter, tell_meter
 from models.settings import SettingsError
 
@@ -266,6 +265,8 @@ def open_postgres(
     read = _postgres(address, readers, isolation_level="AUTOCOMMIT")
     write = _postgres(address, writers, pool_pre_ping=True)
     if patience is not None:
+        from models.impatient import be_impatient  # noqa: PLC0415 the driver, which few load
+
         be_impatient(write, patience)
         be_impatient(read, patience)
     return Database(write, read, writers=writers, readers=readers, patience=patience, meter=meter)
