@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, delete, update
+from sqlmodel import Session, col, delete
 
 from models.columns import now
 from models.errors import NotFound
@@ -45,6 +45,11 @@ _LOCKED: Final = (
     .order_by(col(Image.id))
     .with_for_update(of=Image)
 )
+_MARKED: Final = (
+    sa.update(Image)
+    .where(col(Image.id).in_(sa.bindparam("images", expanding=True)))
+    .values(state="deleted", gallery_count=0, updated_at=sa.bindparam("moment"))
+)
 _KEYS: Final = (
     sa.select(col(Variant.image_id), col(Variant.object_key))
     .where(col(Variant.image_id).in_(sa.bindparam("images", expanding=True)))
@@ -70,12 +75,8 @@ def bury_images(session: Session, account_id: str, image_ids: Sequence[str]) -> 
 
 
 def _mark(session: Session, doomed: Sequence[Doomed]) -> None:
-    session.exec(
-        update(Image)
-        .where(col(Image.id).in_([image.id for image in doomed]))
-        .values(state="deleted", gallery_count=0, updated_at=now()),
-        execution_options=BLINDLY,
-    )
+    images = [image.id for image in doomed]
+    session.connection().execute(_MARKED, {"images": images, "moment": now()})
     grouped = [image.id for image in doomed if image.gallery_count]
     if grouped:
         belonging = col(GalleryImage.image_id).in_(grouped)

@@ -1,9 +1,10 @@
 """Keeping what an order made: the variants of new images, or new variants of an old one."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
+import sqlalchemy as sa
 from sqlmodel import Session, col, delete, insert, select, update
 
 from models.cards import card_of
@@ -15,7 +16,6 @@ from models.made import Made
 from models.outgoing import announce
 from models.places import derived_folder
 from models.records import (
-    BLINDLY,
     Account,
     Bucket,
     Image,
@@ -25,6 +25,12 @@ from models.records import (
     new_id,
 )
 from models.wire import Wire
+
+_COUNTED: Final = (
+    sa.update(Bucket)
+    .where(col(Bucket.id) == sa.bindparam("bucket"))
+    .values(image_count=col(Bucket.image_count) + sa.bindparam("more"))
+)
 
 
 class Mastered(Wire, frozen=True):
@@ -168,12 +174,7 @@ def count_storage(session: Session, bucket: Bucket, variants: int, kept: int) ->
 
 def count_images(session: Session, bucket_id: str, more: int) -> None:
     """Count ready images that came to a bucket, or with a negative number left it."""
-    session.exec(
-        update(Bucket)
-        .where(col(Bucket.id) == bucket_id)
-        .values(image_count=Bucket.image_count + more),
-        execution_options=BLINDLY,
-    )
+    session.connection().execute(_COUNTED, {"bucket": bucket_id, "more": more})
 
 
 def _counted(made: Sequence[Made]) -> list[Made]:
