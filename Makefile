@@ -50,7 +50,8 @@ bench-long: $(VENV)/.setup-dev ## A thousand histories of two accounts, and ever
 	STATEFUL_EXAMPLES=1000 SCHEMATHESIS_EXAMPLES=300 $(BIN)/pytest \
 		tests/system/test_state_machine.py tests/system/test_schemathesis.py
 
-edge-long: $(VENV)/.setup-dev ## Two edges: a thousand readers of one derivative, 64 x 50 of many
+edge-long: $(VENV)/.setup-dev ## The edge in a crowd: one render for thousands, mix-ups, overload, floods, stalls (15 minutes)
+	$(BIN)/python -m tests.prove --rows 12,14,15,16 --json prove-edge.json
 	EDGE_CROWD=1000 EDGE_KEYS=64 $(BIN)/pytest tests/system/test_edge_fleet.py
 
 cluster: $(VENV)/.setup-dev ## The cluster of compose.yaml on this machine, without Docker, until Ctrl-C
@@ -61,7 +62,7 @@ dashboards: $(VENV)/.setup-dev ## Write the Grafana dashboards, and pictures of 
 	$(BIN)/python benchmarks/dashboards.py
 
 prove: $(VENV)/.setup-dev ## Kill, cut, break: nothing accepted is lost, nothing paid twice (45 minutes)
-	$(BIN)/python -m tests.prove
+	$(BIN)/python -m tests.prove --rows 1,2,3,4,5,6,7,8,G
 
 parity: $(VENV)/.setup-dev ## All cases beside sharp, and 600 random ones (needs node)
 	PARITY_EXAMPLES=600 $(BIN)/pytest tests/parity
