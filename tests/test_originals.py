@@ -28,6 +28,7 @@ from tests.forbidden import listening
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 LIMITS = FetchLimits(max_bytes=1_000_000, total=1.5, connect=0.4, read=0.4)
+PATIENT = FetchLimits(max_bytes=1_000_000, total=30, connect=10, read=10)
 WITHOUT_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 OK = "HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + "Transfer-Encoding: chunked\r\n\r\n"
@@ -315,9 +316,9 @@ async def test_redirects_are_followed_five_times(status: int) -> None:
         writer.write((redirect(f"{at - 1}", status) if at else done).encode())
 
     async with source(answer) as here:
-        assert (await here.fetch("/a/5")).final_url == f"http://127.0.0.1:{here.port}/a/0"
+        assert (await here.fetch("/a/5", PATIENT)).final_url == f"http://127.0.0.1:{here.port}/a/0"
         with pytest.raises(BadSource, match="too often"):
-            await here.fetch("/a/6")
+            await here.fetch("/a/6", PATIENT)
         assert here.basket.data == b"bytes"
 
 

@@ -8,16 +8,19 @@ from tests.prove.row import Outcome
 from tests.prove.rows import ROWS
 from tests.prove.run import prove_all
 
+# Those of the rest are tests of their own: test_edge_mixups, test_slow_clients.
+TASTED = [row for row in ROWS if row.number not in {"12", "16"}]
+
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, Outcome]:
     """All rows in their lanes, as the whole proof runs them."""
-    proved = prove_all(list(ROWS), short=True, seed=1, began=time.monotonic())
+    proved = prove_all(TASTED, short=True, seed=1, began=time.monotonic())
     return {row.name: outcome for row, outcome, _ in proved}
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", [row.name for row in ROWS])
+@pytest.mark.parametrize("name", [row.name for row in TASTED])
 def test_nothing_accepted_is_lost_and_nothing_is_paid_twice(
     outcomes: dict[str, Outcome], name: str
 ) -> None:

@@ -37,6 +37,7 @@ def busy(child: int) -> bool:
 def test_a_killed_child_costs_a_try_and_not_the_order(tmp_path: Path) -> None:
     with world(tmp_path / "data") as system:
         answers: list[httpx2.Response] = []
+        eventually(lambda: not any(map(busy, children_of(system))))  # all are born
         upload = threading.Thread(
             target=lambda: answers.append(system.upload(photo(1400, 1000), **SLOW))
         )
