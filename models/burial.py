@@ -1,12 +1,12 @@
 """Deleting images: a tombstone at once, for everybody; objects and rows soon after."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, delete
 
+from models.cards import Card
 from models.columns import now
 from models.errors import NotFound
 from models.events import ImageDeleted, deletion_subject
@@ -32,6 +32,12 @@ class Doomed(NamedTuple):
     kept_size: int
     gallery_count: int
     photo_id: str | None
+    card: Card
+
+    @property
+    def keys(self) -> list[str]:
+        """The object keys of its files."""
+        return [file.object_key for file in self.card.metadata if file.object_key]
 
 
 _LOCKED: Final = (
@@ -49,11 +55,6 @@ _MARKED: Final = (
     sa.update(Image)
     .where(col(Image.id).in_(sa.bindparam("images", expanding=True)))
     .values(state="deleted", gallery_count=0, updated_at=sa.bindparam("moment"))
-)
-_KEYS: Final = (
-    sa.select(col(Variant.image_id), col(Variant.object_key))
-    .where(col(Variant.image_id).in_(sa.bindparam("images", expanding=True)))
-    .order_by(col(Variant.position))
 )
 
 
@@ -85,29 +86,21 @@ def _mark(session: Session, doomed: Sequence[Doomed]) -> None:
 
 def _tell_of_burial(session: Session, doomed: Sequence[Doomed]) -> None:
     """Every edge forgets them, the pipeline clears them away, and nobody counts them any more."""
-    keys = _keys_of(session, [image.id for image in doomed])
     for bucket in {image.bucket.id: image.bucket for image in doomed}.values():
         here = [image for image in doomed if image.bucket is bucket]
         for image in here:
-            _tell_of_one(session, image, keys[image.id])
+            _tell_of_one(session, image)
         sizes, kept = sum(image.size for image in here), sum(image.kept_size for image in here)
         count_storage(session, bucket, -sizes, -kept)
         count_images(session, bucket.id, -len(here))
 
 
-def _tell_of_one(session: Session, image: Doomed, keys: Sequence[str]) -> None:
+def _tell_of_one(session: Session, image: Doomed) -> None:
     if image.photo_id:
-        announce_photo_purge(session, image.bucket, keys)
+        announce_photo_purge(session, image.bucket, image.keys)
     else:
-        announce_purge(session, image.bucket, image.prefix, keys)
+        announce_purge(session, image.bucket, image.prefix, image.keys)
     announce(session, deletion_subject(image.id), ImageDeleted(image_id=image.id))
-
-
-def _keys_of(session: Session, image_ids: Sequence[str]) -> dict[str, list[str]]:
-    keys: dict[str, list[str]] = defaultdict(list)
-    for image_id, key in session.execute(_KEYS, {"images": image_ids}):
-        keys[image_id].append(key)
-    return keys
 
 
 def find_tombstone(session: Session, image_id: str) -> Shelf | None:
