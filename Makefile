@@ -31,7 +31,7 @@ bench: $(VENV)/.setup-dev ## Measure encoding and a cluster, and fail when a rat
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/cluster.py --short
 
-bench-scale: $(VENV)/.setup-dev ## Measure a cluster, simulate it, and fill deploy/SCALING.md (6 minutes)
+bench-scale: $(VENV)/.setup-dev ## Measure a cluster, simulate it, and fill deploy/SCALING.md (7 minutes)
 	$(BIN)/python benchmarks/scale.py --into deploy/SCALING.md
 
 bench-upload: $(VENV)/.setup-dev ## Measure whole uploads over HTTP

@@ -363,3 +363,22 @@ def test_what_this_process_spends_is_the_clients() -> None:
         partial(int)()
     sum(n * n for n in range(2_000_000))
     assert spent().since(before).cpu["client"] > 0
+
+
+def test_what_others_take_of_the_machine_meanwhile_is_not_blamed_on_the_simulation() -> None:
+    costs = measured()
+    slow = msgspec.structs.replace(costs, runs=tuple(map(slowed, costs.runs)))
+    usual = [one.errors for one in matches(costs)]
+    for seen, expected in zip(matches(slow), usual, strict=True):
+        assert seen.errors == pytest.approx(expected, abs=1e-6)
+
+
+def slowed(run: Run) -> Run:
+    return msgspec.structs.replace(
+        run,
+        pace=run.pace * 0.8,
+        seconds=run.seconds / 0.8,
+        latencies=tuple(one / 0.8 for one in run.latencies),
+        cpu={kind: seconds / 0.8 for kind, seconds in run.cpu.items()},
+        load=msgspec.structs.replace(run.load, rate=run.load.rate * 0.8),
+    )

@@ -57,8 +57,13 @@ def _stages(file: Path, recipes: list[Recipe]) -> Iterator[Stage]:
 def machine(file: Path) -> Machine:
     """Its cores, what they are worth together, and how long its disk takes for a sync."""
     cores = os.cpu_count() or 1
-    power = _rate(file, cores) / _rate(file, 1)
+    power = pace(file) / _rate(file, 1)
     return Machine(cores=cores, power=min(cores, max(1.0, power)), fsync=_fsync())
+
+
+def pace(file: Path) -> float:
+    """Renders per second by all cores, now."""
+    return _rate(file, os.cpu_count() or 1)
 
 
 def _rate(file: Path, processes: int) -> float:

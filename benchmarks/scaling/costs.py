@@ -73,7 +73,8 @@ class Idle(Wire, frozen=True):
 class Run(Wire, frozen=True):
     """One load on one system. CPU seconds and counts are totals, by who spent them.
 
-    What the system spends on being there is not in them, see `Idle`.
+    What the system spends on being there is not in them, see `Idle`. `pace` is how fast the cores
+    were meanwhile, against the moment in which single parts were measured: others use them, too.
     """
 
     shape: Shape
@@ -83,6 +84,7 @@ class Run(Wire, frozen=True):
     cpu: dict[str, float]
     written: dict[str, float]
     counts: dict[str, float]
+    pace: float = 1.0
 
     @property
     def per_second(self) -> float:

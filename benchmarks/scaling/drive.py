@@ -22,6 +22,10 @@ class Outcome(NamedTuple):
         """Uploads per second."""
         return len(self.latencies) / self.seconds
 
+    def at(self, pace: float) -> "Outcome":
+        """The same on cores of another pace."""
+        return Outcome(self.seconds / pace, [one / pace for one in self.latencies])
+
     @property
     def p50(self) -> float:
         """Half of the uploads took less."""

@@ -12,7 +12,7 @@ import msgspec
 import simpy
 
 from benchmarks.scaling.cores import Cores
-from benchmarks.scaling.costs import Costs, Load, Run, Shape
+from benchmarks.scaling.costs import KINDS, Costs, Load, Run, Shape
 from benchmarks.scaling.drive import Outcome, percentile, simulate
 from benchmarks.scaling.house import Demand, Plant, Plants
 
@@ -53,8 +53,9 @@ def matches(costs: Costs) -> Iterator[Match]:
         for run in costs.runs_of(system):
             if run.load.clients != 1:
                 plant = on_one_machine(costs, run.shape)
-                outcome, _ = simulate(plant, demand, costs.pictures, run.load)
-                yield Match(run, outcome)
+                load = msgspec.structs.replace(run.load, rate=run.load.rate / run.pace)
+                outcome, _ = simulate(plant, demand, costs.pictures, load)
+                yield Match(run, outcome.at(run.pace))
 
 
 def demand_of(costs: Costs, system: str) -> Demand:
@@ -67,27 +68,26 @@ def demand_of(costs: Costs, system: str) -> Demand:
     busy = _busy(costs, run)
     load = Load(uploads=len(run.latencies), clients=1, seed=run.load.seed)
     outcome, _ = simulate(on_one_machine(costs, shape), busy, costs.pictures, load)
-    idle = fmean(run.latencies) - fmean(outcome.latencies)
+    idle = fmean(run.latencies) * run.pace - fmean(outcome.latencies)
     return msgspec.structs.replace(busy, waiting=max(0.0, idle))
 
 
 def _busy(costs: Costs, run: Run) -> Demand:
     engine = fmean(picture.seconds for picture in costs.pictures)
-    gateway, pipeline = run.cpu_each("gateway"), run.cpu_each("pipeline")
+    cpu = {kind: run.cpu_each(kind) * run.pace for kind in KINDS}
     if run.shape.system == "embedded":
         part = _gateways_part(costs)
-        gateway = run.cpu_each("calotype") * part
-        pipeline = run.cpu_each("calotype") * (1 - part)
+        cpu |= {"gateway": cpu["calotype"] * part, "pipeline": cpu["calotype"] * (1 - part)}
     return Demand(
-        client=run.cpu_each("client"),
-        gateway=gateway,
-        pipeline=pipeline,
-        nats=run.cpu_each("nats"),
-        database=run.cpu_each("postgres"),
-        objects=run.cpu_each("s3"),
+        client=cpu["client"],
+        gateway=cpu["gateway"],
+        pipeline=cpu["pipeline"],
+        nats=cpu["nats"],
+        database=cpu["postgres"],
+        objects=cpu["s3"],
         commit=1 / costs.ceilings[f"{run.shape.system}: commits on one account"],
         publish=1 / costs.ceilings[f"{run.shape.system}: messages of one stream"],
-        children=run.cpu_each("children") / engine,
+        children=cpu["children"] / engine,
     )
 
 

@@ -1,12 +1,16 @@
 """Everything that is measured, one system after the other; a second one would be in the way."""
 
 import asyncio
+import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import msgspec
 
 from benchmarks.scaling import bare, ceilings
 from benchmarks.scaling.clustered import clustered, with_pipelines
@@ -15,6 +19,8 @@ from benchmarks.scaling.embedded import System, embedded
 from benchmarks.scaling.hits import hits, misses
 from benchmarks.scaling.traffic import body_of, idle, run
 from benchmarks.subjects import varied
+
+Pace = Callable[[], float]
 
 _SUBJECTS: Final = 6
 _SIZES: Final = (20, 200)
@@ -41,18 +47,22 @@ class Notes:
     idle: dict[str, Idle] = field(default_factory=dict)
     miss: dict[str, float] = field(default_factory=dict)
     ceilings: dict[str, float] = field(default_factory=dict)
+    paces: list[float] = field(default_factory=list)
+    """Renders per second by all cores: when single parts were measured, and around each run."""
 
 
 def measure(size: Size) -> Costs:
-    """All of it, in about five minutes on two quiet cores when it is long."""
+    """All of it, in about six minutes on two quiet cores when it is long."""
     notes = Notes()
     with tempfile.TemporaryDirectory() as folder:
         files = varied(Path(folder))[:_SUBJECTS]
         bodies = [body_of(file) for file in files]
         _say("what the engine, the cores and the disk can do")
         pictures, machine = bare.pictures(files), bare.machine(files[0])
-    _embedded(notes, bodies, size)
-    _cluster(notes, bodies, size)
+        pace = partial(bare.pace, files[0])
+        notes.paces.append(pace())
+        _embedded(notes, bodies, size, pace)
+        _cluster(notes, bodies, size, pace)
     _say("hits of the edge")
     return Costs(
         machine=machine,
@@ -64,36 +74,47 @@ def measure(size: Size) -> Costs:
     )
 
 
-def _embedded(notes: Notes, bodies: Sequence[bytes], size: Size) -> None:
+def _embedded(notes: Notes, bodies: Sequence[bytes], size: Size, pace: Pace) -> None:
     with embedded() as system:
         for clients, uploads in ((1, size.few), (4, size.many), (8, size.many)):
-            full = _run(notes, system, Load(uploads=uploads, clients=clients), bodies)
+            full = _run(notes, system, Load(uploads=uploads, clients=clients), bodies, pace)
         for seed, part in enumerate(_BUSY, 2):
-            load = Load(uploads=size.many, rate=part * full.per_second, seed=seed)
-            _run(notes, system, load, bodies)
+            # Who comes when he likes is seldom one of the last tenth: it takes more of them.
+            load = Load(uploads=2 * size.many, rate=part * full.per_second, seed=seed)
+            _run(notes, system, load, bodies, pace)
         notes.ceilings |= asyncio.run(ceilings.measured(system))
 
 
-def _cluster(notes: Notes, bodies: Sequence[bytes], size: Size) -> None:
+def _cluster(notes: Notes, bodies: Sequence[bytes], size: Size, pace: Pace) -> None:
     with clustered() as made:
         for pipelines, children in ((1, 1), (2, 1), (2, 2)):
             with with_pipelines(made, pipelines, children) as system:
-                _run(notes, system, Load(uploads=size.many, clients=8), bodies)
+                _run(notes, system, Load(uploads=size.many, clients=8), bodies, pace)
         with with_pipelines(made, 1, 2) as system:
             for clients, uploads in ((1, size.few), (8, size.many)):
-                _run(notes, system, Load(uploads=uploads, clients=clients), bodies)
+                _run(notes, system, Load(uploads=uploads, clients=clients), bodies, pace)
             notes.miss |= misses(system)
             notes.ceilings |= asyncio.run(ceilings.measured(system))
 
 
-def _run(notes: Notes, system: System, load: Load, bodies: Sequence[bytes]) -> Run:
+def _run(notes: Notes, system: System, load: Load, bodies: Sequence[bytes], pace: Pace) -> Run:
     name = system.shape.system
     if name not in notes.idle:
         notes.idle[name] = asyncio.run(idle(system))
+        notes.paces.append(pace())  # with this system idle beside it
     made = asyncio.run(run(system, load, bodies, notes.idle[name]))
-    _say(f"{made.shape}, {made.load}: {made.per_second:.2f} uploads/s")
+    notes.paces.append(pace())
+    around = (notes.paces[-2] + notes.paces[-1]) / 2
+    made = msgspec.structs.replace(made, pace=_free(notes.idle[name]) * around / notes.paces[0])
+    _say(f"{made.shape}, {made.load}: {made.per_second:.2f} uploads/s at a pace of {made.pace:.2f}")
     notes.runs.append(made)
     return made
+
+
+def _free(idle: Idle) -> float:
+    """By how much the cores are faster than they seemed beside an idle system."""
+    cores = os.cpu_count() or 1
+    return cores / (cores - min(0.5, sum(idle.cpu.values())))
 
 
 def _say(what: str) -> None:
