@@ -180,8 +180,9 @@ def _hashed(root: Path, folder: str) -> dict[str, tuple[int, str]]:
     """Every object's size and SHA-256, by its key, as the disk has it."""
     found = {}
     for key in _files(root, folder):
-        data = (root / key).read_bytes()
-        found[key] = (len(data), hashlib.sha256(data).hexdigest())
+        with contextlib.suppress(FileNotFoundError):  # the reconciler is sweeping
+            data = (root / key).read_bytes()
+            found[key] = (len(data), hashlib.sha256(data).hexdigest())
     return found
 
 
