@@ -46,12 +46,11 @@ class Reconciler:
             tasks.create_task(self._sweeps())
 
     async def _rounds(self) -> None:
-        pause = _AGAIN_SECONDS
         while True:
-            self._born = await self._stream_born()
+            known, self._born = self._born, await self._stream_born()
             found = await self.take("round", EVERY_MINUTE)
-            again = await self._is_new_within(_AGAIN_SECONDS if found.unseen else pause)
-            pause = _AGAIN_SECONDS if again else _EVERY_SECONDS
+            soon = found.unseen or self._born != known
+            await self._until_new(_AGAIN_SECONDS if soon else _EVERY_SECONDS)
 
     async def _sweeps(self) -> None:
         while True:
@@ -86,14 +85,12 @@ class Reconciler:
         ended = time.time()
         meter.show("calotype_reconciler_last_round_timestamp_seconds", name, value=ended)
 
-    async def _is_new_within(self, seconds: float) -> bool:
-        """Whether the work stream is lost, or made anew, before so many seconds have passed."""
+    async def _until_new(self, seconds: float) -> None:
+        """Until the work stream is lost, or made anew; so many seconds at most."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while await self._stream_born() == self._born:  # noqa: ASYNC110 it rings no bell
                     await asyncio.sleep(_LOOK_SECONDS)
-                return True
-        return False
 
     async def _stream_born(self) -> datetime | None:
         """When the work stream was made; None while there is none. The last answer while silent."""
