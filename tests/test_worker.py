@@ -20,6 +20,7 @@ from models.recipe import Avif, Jpeg, Png, Recipe, Resize, Webp
 from models.records import Account, Bucket, Image, Order, new_id
 from models.settings import Settings
 from pipeline.bus import Bus
+from pipeline.bus_queue import queued_subjects
 from pipeline.role import pipeline_alone
 from pipeline.services import open_services
 from pipeline.storage import Storage, open_folder
@@ -216,6 +217,9 @@ async def test_while_storage_cannot_be_written_the_order_waits_and_then_succeeds
     found = await shop.database.read(find_order, order_id)
     assert found is not None
     assert (found.state, found.attempts) == ("pending", 0)
+    assert await queued_subjects(shop.bus) == {
+        order_subject(order_id)
+    }  # nobody has to say it again
     obstacle.unlink()
     assert (await ended(shop, order_id)).state == "done"
     assert await shop.database.read(credits_of, shop.account.id) == 97
