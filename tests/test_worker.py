@@ -219,7 +219,7 @@ async def test_while_storage_cannot_be_written_the_order_waits_and_then_succeeds
     assert (found.state, found.attempts) == ("pending", 0)
     assert await queued_subjects(shop.bus) == {
         order_subject(order_id)
-    }  # nobody has to say it again
+    }  # as it was
     obstacle.unlink()
     assert (await ended(shop, order_id)).state == "done"
     assert await shop.database.read(credits_of, shop.account.id) == 97
