@@ -217,9 +217,7 @@ async def test_while_storage_cannot_be_written_the_order_waits_and_then_succeeds
     found = await shop.database.read(find_order, order_id)
     assert found is not None
     assert (found.state, found.attempts) == ("pending", 0)
-    assert await queued_subjects(shop.bus) == {
-        order_subject(order_id)
-    }  # as it was
+    assert await queued_subjects(shop.bus) == {order_subject(order_id)}  # as it was
     obstacle.unlink()
     assert (await ended(shop, order_id)).state == "done"
     assert await shop.database.read(credits_of, shop.account.id) == 97
