@@ -10,6 +10,7 @@ import msgspec
 from gateway.form import Form, read_json
 from gateway.pasted import read_pasted_json
 from models.ai_config import read_ai_config
+from models.columns import storable
 from models.errors import InvalidFields, Problem
 from models.events import Change
 from models.forms import read_recipes
@@ -102,7 +103,7 @@ def _unfit(fields: Mapping[str, str]) -> list[Problem]:
     return problems + [
         Problem(field=name, problem="has a NUL in it")
         for name in _PROSE
-        if "\0" in fields.get(name, "")
+        if not storable(fields.get(name, ""))
     ]
 
 

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from gateway.rates import Strangers, count_request
 from gateway.voices import is_about_photos
 from models.accounts import KEY_START, Caller, authenticate, digest_of
-from models.columns import now
+from models.columns import now, storable
 from models.errors import MissingPermission, NotFound, Unauthorized, UnknownToken
 from models.users import authenticate_token
 from pipeline.services import Services
@@ -32,8 +32,8 @@ async def guard(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     needed = handler.opt.get("needs")
     if needed is None:
         return
-    if "\0" in connection.scope["path"]:
-        raise NotFound  # no id of ours has one in it, and Postgres takes no such text
+    if not storable(connection.scope["path"]):
+        raise NotFound  # no id of ours is such a text
     services: Services = connection.app.state.services
     caller = await _known(connection, services)
     if callable(needed):

@@ -6,6 +6,7 @@ The SDK reads a form of its own, and that one names `httpOptions`: it sends our 
 from dataclasses import dataclass
 from typing import Final
 
+from models.columns import storable
 from models.entries import Entry, Findings, entries_of, fields_of, objects_of
 from models.generation import AiConfig, ImageConfig, SafetySetting
 from models.options import Option, Options
@@ -55,7 +56,7 @@ class Words:
             raise Malformed(f"must be text, not {shown(value)}")
         if len(value) > self.longest:
             raise Malformed(f"is longer than {self.longest} characters")
-        if "\0" in value:
+        if not storable(value):
             raise Malformed("has a NUL in it")
         return value
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pipeline.company import Company
 
 
-async def at_work(plan: list[tuple[bool, int, int]]) -> tuple[list[tuple[bool, int]], int]:
-    """Who was inside with how many others, and the most there were; each comes, and works, late."""
+async def at_work(plan: list[tuple[bool, int, int]]) -> list[tuple[bool, int]]:
+    """Who was inside, and how many there were then; each comes late, and works for a while."""
     company, inside, seen = Company(), 0, []
 
     async def one(alone: bool, comes: int, works: int) -> None:
@@ -24,19 +24,19 @@ async def at_work(plan: list[tuple[bool, int, int]]) -> tuple[list[tuple[bool, i
             inside -= 1
 
     await asyncio.wait_for(asyncio.gather(*(one(*who) for who in plan)), 10)
-    return seen, max((count for _, count in seen), default=0)
+    return seen
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(0, 9)), max_size=12))
 def test_who_is_alone_is_alone_and_everybody_comes_in(plan: list[tuple[bool, int, int]]) -> None:
-    seen, _ = asyncio.run(at_work(plan))
+    seen = asyncio.run(at_work(plan))
     assert len(seen) == sum(works + 1 for _, _, works in plan)
     assert all(count == 1 for alone, count in seen if alone)
 
 
 async def test_the_others_are_there_at_the_same_time() -> None:
-    _, most = await at_work([(False, 0, 5)] * 4)
-    assert most == 4
+    seen = await at_work([(False, 0, 5)] * 4)
+    assert max(count for _, count in seen) == 4
 
 
 async def test_who_gives_up_waiting_keeps_nobody_out() -> None:

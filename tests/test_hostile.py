@@ -296,7 +296,7 @@ async def test_good_orders_beside_hostile_ones_keep_their_pace(
             done[beside] += await _pace(studio, good, files, seconds=1.2)
     kept = done["hostile"] / done["good"]
     print(f"\ngood orders beside hostile ones: {kept:.0%} of their pace ({dict(done)})")  # noqa: T201
-    assert kept > 0.4  # 90 % is the aim; the margin is for machines that do other things too
+    assert kept > 0.6  # 90 % is the aim; the margin is for machines that do other things too
 
 
 def _endless(folder: Path) -> Iterator[Path]:

@@ -54,10 +54,10 @@ def _stages(file: Path, recipes: list[Recipe]) -> Iterator[Stage]:
         began = clock()
 
 
-def machine(file: Path) -> Machine:
-    """Its cores, what they are worth together, and how long its disk takes for a sync."""
+def machine(file: Path, together: float) -> Machine:
+    """Its cores, what they are worth `together`, and how long its disk takes for a sync."""
     cores = os.cpu_count() or 1
-    power = pace(file) / _rate(file, 1)
+    power = together / _rate(file, 1)
     return Machine(cores=cores, power=min(cores, max(1.0, power)), fsync=_fsync())
 
 

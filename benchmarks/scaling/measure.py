@@ -20,8 +20,6 @@ from benchmarks.scaling.hits import hits, misses
 from benchmarks.scaling.traffic import body_of, idle, run
 from benchmarks.subjects import varied
 
-Pace = Callable[[], float]
-
 _SUBJECTS: Final = 6
 _SIZES: Final = (20, 200)
 _BUSY: Final = (0.4, 0.65)
@@ -43,6 +41,8 @@ SHORT: Final = Size(6, 16)
 class Notes:
     """What is written down on the way."""
 
+    pace: Callable[[], float]
+    """Tells how many renders a second all cores make now."""
     runs: list[Run] = field(default_factory=list)
     idle: dict[str, Idle] = field(default_factory=dict)
     miss: dict[str, float] = field(default_factory=dict)
@@ -53,16 +53,16 @@ class Notes:
 
 def measure(size: Size) -> Costs:
     """All of it, in about six minutes on two quiet cores when it is long."""
-    notes = Notes()
     with tempfile.TemporaryDirectory() as folder:
         files = varied(Path(folder))[:_SUBJECTS]
         bodies = [body_of(file) for file in files]
         _say("what the engine, the cores and the disk can do")
-        pictures, machine = bare.pictures(files), bare.machine(files[0])
-        pace = partial(bare.pace, files[0])
-        notes.paces.append(pace())
-        _embedded(notes, bodies, size, pace)
-        _cluster(notes, bodies, size, pace)
+        notes = Notes(partial(bare.pace, files[0]))
+        pictures = bare.pictures(files)
+        notes.paces.append(notes.pace())
+        machine = bare.machine(files[0], notes.paces[0])
+        _embedded(notes, bodies, size)
+        _cluster(notes, bodies, size)
     _say("hits of the edge")
     return Costs(
         machine=machine,
@@ -74,36 +74,36 @@ def measure(size: Size) -> Costs:
     )
 
 
-def _embedded(notes: Notes, bodies: Sequence[bytes], size: Size, pace: Pace) -> None:
+def _embedded(notes: Notes, bodies: Sequence[bytes], size: Size) -> None:
     with embedded() as system:
         for clients, uploads in ((1, size.few), (4, size.many), (8, size.many)):
-            full = _run(notes, system, Load(uploads=uploads, clients=clients), bodies, pace)
+            full = _run(notes, system, Load(uploads=uploads, clients=clients), bodies)
         for seed, part in enumerate(_BUSY, 2):
             # Who comes when he likes is seldom one of the last tenth: it takes more of them.
             load = Load(uploads=2 * size.many, rate=part * full.per_second, seed=seed)
-            _run(notes, system, load, bodies, pace)
+            _run(notes, system, load, bodies)
         notes.ceilings |= asyncio.run(ceilings.measured(system))
 
 
-def _cluster(notes: Notes, bodies: Sequence[bytes], size: Size, pace: Pace) -> None:
+def _cluster(notes: Notes, bodies: Sequence[bytes], size: Size) -> None:
     with clustered() as made:
         for pipelines, children in ((1, 1), (2, 1), (2, 2)):
             with with_pipelines(made, pipelines, children) as system:
-                _run(notes, system, Load(uploads=size.many, clients=8), bodies, pace)
+                _run(notes, system, Load(uploads=size.many, clients=8), bodies)
         with with_pipelines(made, 1, 2) as system:
             for clients, uploads in ((1, size.few), (8, size.many)):
-                _run(notes, system, Load(uploads=uploads, clients=clients), bodies, pace)
+                _run(notes, system, Load(uploads=uploads, clients=clients), bodies)
             notes.miss |= misses(system)
             notes.ceilings |= asyncio.run(ceilings.measured(system))
 
 
-def _run(notes: Notes, system: System, load: Load, bodies: Sequence[bytes], pace: Pace) -> Run:
+def _run(notes: Notes, system: System, load: Load, bodies: Sequence[bytes]) -> Run:
     name = system.shape.system
     if name not in notes.idle:
         notes.idle[name] = asyncio.run(idle(system))
-        notes.paces.append(pace())  # with this system idle beside it
+        notes.paces.append(notes.pace())  # with this system idle beside it
     made = asyncio.run(run(system, load, bodies, notes.idle[name]))
-    notes.paces.append(pace())
+    notes.paces.append(notes.pace())
     around = (notes.paces[-2] + notes.paces[-1]) / 2
     made = msgspec.structs.replace(made, pace=_free(notes.idle[name]) * around / notes.paces[0])
     _say(f"{made.shape}, {made.load}: {made.per_second:.2f} uploads/s at a pace of {made.pace:.2f}")
