@@ -27,7 +27,6 @@ from models.errors import (
     RenderCrashed,
     RenderOutOfMemory,
     RenderTimedOut,
-    ServiceError,
     Unavailable,
     revived,
 )
@@ -36,13 +35,27 @@ from pipeline.limits import Limits
 
 log = structlog.get_logger(__name__)
 
-Reason = Literal["crashed", "timed out", "out of memory", "abandoned", "retired", "closed"]
+
+class NeverBegun(Exception):
+    """The child was dead before it had the job: another one can do it."""
+
+
+class KilledFromOutside(Exception):
+    """The child was killed at the job, by an operator or the kernel: that may say nothing of it."""
+
+
+Reason = Literal[
+    "crashed", "killed", "timed out", "out of memory", "abandoned", "retired", "closed"
+]
 
 _BIRTH_SECONDS = 30
 _LINE_BYTES = 1 << 20
 _MOST_SAID = 2000
+_DYING_SECONDS = 1.0
 _OUT_OF_TIME = (signal.SIGXCPU, signal.SIGALRM)
-_CAUSES: dict[Reason | None, type[ServiceError]] = {
+
+_CAUSES: dict[Reason | None, type[Exception]] = {
+    "killed": KilledFromOutside,
     "timed out": RenderTimedOut,
     "out of memory": RenderOutOfMemory,
     "closed": Unavailable,
@@ -64,10 +77,6 @@ def environment(home: Path, parent: Mapping[str, str]) -> dict[str, str]:
     kept = {name: parent[name] for name in ("PATH", "LD_LIBRARY_PATH", "TZ") if name in parent}
     paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
     return kept | _FIXED_ENVIRONMENT | {"HOME": str(home), "PYTHONPATH": paths}
-
-
-class NeverBegun(Exception):
-    """The child was dead before it had the job: another one can do it."""
 
 
 class Child:
@@ -101,7 +110,7 @@ class Child:
             await self._hear()
 
     async def ask(self, job: Job, seconds: float, heard: Callable[[Reply], None]) -> None:
-        """Have `job` done, and give its replies to `heard`; typed errors, or NeverBegun.
+        """Have `job` done, and give its replies to `heard`; typed errors, or one of the above.
 
         However this ends but well or with the child's own word, the child is dead after it: nobody
         is left to write into the job's folder.
@@ -116,7 +125,11 @@ class Child:
         except TimeoutError:
             why = "timed out"
             raise RenderTimedOut from None
-        except (OSError, EOFError, ValueError, msgspec.MsgspecError):
+        except (ValueError, msgspec.MsgspecError):
+            why = "crashed"
+            self.kill(why)  # out of its mind
+            raise await self._autopsy() from None
+        except (OSError, EOFError):
             why = "crashed"
             raise await self._autopsy() from None
         finally:
@@ -165,7 +178,8 @@ class Child:
         tell("a render child failed", what=what, child=self.pid, said=said)
 
     async def _autopsy(self) -> Exception:
-        """The named cause of a death."""
+        """The named cause of a death; who hung up is given a moment to die of his own."""
+        await asyncio.wait([self.gone], timeout=_DYING_SECONDS)
         self.kill("crashed")
         await self.gone
         if not self.begun:
@@ -206,6 +220,8 @@ class Child:
             return "timed out"
         if self.killed in (None, "crashed") and "allocat" in self.last_words:
             return "out of memory"  # glib, librsvg and libaom say so and abort
+        if self.killed is None and code == -signal.SIGKILL:
+            return "killed"
         return self.killed or "crashed"
 
 

@@ -24,7 +24,6 @@ class Order(NamedTuple):
 
     plan: Plan
     source: Path
-    folder: Path
     seconds: float
     told: Told | None = None
     """Called with how many of the prints asked for are made, and how many there will be."""
@@ -34,8 +33,8 @@ class Order(NamedTuple):
     """Of the source, when more will be made from it."""
 
 
-async def carry_out(order: Order, crew: Crew) -> tuple[list[Printed], list[Stage]]:
-    """A print for every part, in the order of the parts; and what the steps to them took."""
+async def carry_out(order: Order, folder: Path, crew: Crew) -> tuple[list[Printed], list[Stage]]:
+    """A print in `folder` for every part, in their order; and what the steps to them took."""
     prints: dict[int, Printed] = {}
     stages: list[Stage] = []
 
@@ -46,7 +45,7 @@ async def carry_out(order: Order, crew: Crew) -> tuple[list[Printed], list[Stage
         elif isinstance(reply, Finished):
             stages.extend(reply.stages)
 
-    await (_together if order.plan.together else _alone)(order, crew, heard)
+    await (_together if order.plan.together else _alone)(order, folder, crew, heard)
     if set(prints) != set(range(len(order.plan.parts))):
         raise RenderCrashed  # a child that miscounts its prints is out of its mind
     return [prints[number] for number in sorted(prints)], stages
@@ -60,17 +59,15 @@ def _tell(order: Order, prints: Mapping[int, Printed]) -> None:
         order.told(done, sum(counts))
 
 
-async def _alone(order: Order, crew: Crew, heard: Heard) -> None:
+async def _alone(order: Order, folder: Path, crew: Crew, heard: Heard) -> None:
     recipes = tuple(part.recipe for part in order.plan.parts)
-    job = RenderJob(
-        source=str(order.source), folder=str(order.folder), recipes=recipes, name=order.name
-    )
+    job = RenderJob(source=str(order.source), folder=str(folder), recipes=recipes, name=order.name)
     await crew.ask(_BEGIN, job, order.seconds, heard)
 
 
-async def _together(order: Order, crew: Crew, heard: Heard) -> None:
+async def _together(order: Order, folder: Path, crew: Crew, heard: Heard) -> None:
     """Encoding begins with the first developed picture, and the developer joins in at its end."""
-    pixels = order.folder / "pixels"
+    pixels = folder / "pixels"
     pixels.mkdir()
     recipes = tuple(part.recipe for part in order.plan.parts)
     job = DevelopJob(source=str(order.source), folder=str(pixels), recipes=recipes)
@@ -79,22 +76,22 @@ async def _together(order: Order, crew: Crew, heard: Heard) -> None:
 
             def developed(reply: Reply) -> None:
                 heard(reply)
-                for encode in _encodings(order, reply):
+                for encode in _encodings(order, folder, reply):
                     encoders.create_task(_encode(order, crew, encode, heard))
 
             await crew.ask(_BEGIN, job, order.seconds, developed)
     shutil.rmtree(pixels)
 
 
-def _encodings(order: Order, reply: Reply) -> Iterator[EncodeJob]:
+def _encodings(order: Order, folder: Path, reply: Reply) -> Iterator[EncodeJob]:
     if not isinstance(reply, Developed):
         return
     for number in reply.numbers:
         yield EncodeJob(
-            pixels=str(order.folder / "pixels" / str(reply.numbers[0])),
+            pixels=str(folder / "pixels" / str(reply.numbers[0])),
             canvas=reply.canvas,
             output=order.plan.parts[number].recipe.output,
-            folder=str(order.folder),
+            folder=str(folder),
             number=number,
         )
 

@@ -6,6 +6,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, get_args, overload
@@ -21,6 +22,7 @@ from pipeline.children import Child
 from pipeline.crew import Crew
 from pipeline.jobs import Finished, KeepJob, Printed, Probed, ProbeJob, Reply
 from pipeline.limits import Limits
+from pipeline.once_more import once_more
 from pipeline.order import Order, Told, carry_out
 from pipeline.photo import stand_in
 from pipeline.plan import Plan, plan
@@ -219,10 +221,8 @@ class Studio:
                 wanted = more
             async with self._budget.loan(memory.order):
                 todo = plan(probe, wanted, self._crew.free)
-                with self._folder() as folder:
-                    asked = len(recipes)
-                    order = Order(todo, source, folder, self.limits.seconds, told, asked, name)
-                    return await self._carry_out(order, probe)
+                order = Order(todo, source, self.limits.seconds, told, len(recipes), name)
+                return await once_more(partial(self._carry_out, order, probe))
 
     async def keep(self, source: Path) -> Prints:
         """The file itself as a photo: the one print. Typed errors, and nothing left by them."""
@@ -230,7 +230,7 @@ class Studio:
             probe = await self._probe(source)
             memory = admit(probe, [stand_in(probe)], self.limits)
             async with self._budget.loan(memory.order):
-                return await self._keep(source, probe)
+                return await once_more(partial(self._keep, source, probe))
 
     async def _keep(self, source: Path, probe: Probe) -> Prints:
         replies: list[Reply] = []
@@ -264,6 +264,9 @@ class Studio:
         return min(_LONGEST_RETRY, 1 + int(self._inside / 2 * each / self._size))
 
     async def _probe(self, source: Path) -> Probe:
+        return await once_more(partial(self._read_header, source))
+
+    async def _read_header(self, source: Path) -> Probe:
         replies: list[Reply] = []
         job = ProbeJob(source=str(source))
         await self._crew.ask(_AT_ONCE, job, self.limits.probe_seconds, replies.append)
@@ -273,11 +276,12 @@ class Studio:
         raise RenderCrashed
 
     async def _carry_out(self, order: Order, probe: Probe) -> Prints:
-        made, stages = await carry_out(order, self._crew)
-        spread = _spread(order.plan, [_stored(order.folder, one) for one in made])
-        prints = Prints(order.folder, spread, probe, stages)
-        self._note(order.source, prints)
-        return prints
+        with self._folder() as folder:
+            made, stages = await carry_out(order, folder, self._crew)
+            spread = _spread(order.plan, [_stored(folder, one) for one in made])
+            prints = Prints(folder, spread, probe, stages)
+            self._note(order.source, prints)
+            return prints
 
     def _note(self, source: Path, prints: Prints) -> None:
         """An order was carried out: what its steps took, what went in and what came out."""

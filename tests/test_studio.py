@@ -172,7 +172,7 @@ async def test_a_bad_original_has_a_named_cause_and_leaves_nothing(
         assert studio.counters.lost == {}
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+@pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGABRT])
 async def test_a_dying_child_fails_its_own_order_only(
     photo: Path, scratch: Path, how: signal.Signals
 ) -> None:
@@ -196,6 +196,30 @@ async def test_a_dying_child_fails_its_own_order_only(
         assert pid not in _pids(studio)
         assert len(set(before) & set(_pids(studio))) == 1
         assert studio.counters.lost == {"crashed": 1}
+
+
+async def test_an_order_whose_child_is_killed_from_outside_is_made_by_another(
+    photo: Path, scratch: Path
+) -> None:
+    async with Studio(children=1, scratch=scratch) as studio:
+        interrupted = asyncio.create_task(studio.render(photo, [SLOW]))
+        await _busy(studio)
+        os.kill(_busy_pids(studio)[0], signal.SIGKILL)
+        with await interrupted as prints:
+            assert prints[0].path.stat().st_size == prints[0].size
+        assert studio.counters.lost == {"killed": 1}
+
+
+async def test_nor_is_it_made_for_ever(photo: Path, scratch: Path) -> None:
+    async with Studio(children=1, scratch=scratch) as studio:
+        doomed = asyncio.create_task(studio.render(photo, [SLOW]))
+        for _ in range(2):
+            await _until(lambda: _busy_pids(studio) != [])
+            os.kill(_busy_pids(studio)[0], signal.SIGKILL)
+            await _until(lambda: _busy_pids(studio) == [])
+        with pytest.raises(RenderCrashed):
+            await doomed
+        assert studio.counters.lost == {"killed": 2}
 
 
 def _busy_pids(studio: Studio) -> list[int]:

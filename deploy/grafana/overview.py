@@ -20,7 +20,7 @@ from deploy.grafana.panels import (
 
 _REQUESTS = "calotype_gateway_requests_total"
 _EDGE = "calotype_edge_requests_total"
-_KILLED = 'calotype_render_children_lost_total{reason=~"crashed|timed_out|out_of_memory"}'
+_KILLED = 'calotype_render_children_lost_total{reason=~"crashed|killed|timed_out|out_of_memory"}'
 _CLASS = '"class", "${1}xx", "status", "(.).."'
 
 

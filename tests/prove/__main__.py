@@ -22,7 +22,10 @@ from tests.prove.shown import report, table
 @click.option("--json", "file", type=click.Path(path_type=Path), default=Path("prove.json"))
 @click.option("--list", "only_list", is_flag=True, help="What there is, and nothing else.")
 def main(*, rows: str, short: bool, seed: int, file: Path, only_list: bool) -> None:
-    """Cause every fault ourselves, and show that nothing accepted was lost or paid twice."""
+    """Cause every fault ourselves, and show that nothing accepted was lost or paid twice.
+
+    The logs of what does not hold are in a folder beside the JSON file.
+    """
     chosen = chosen_rows([word.strip() for word in rows.split(",") if word.strip()])
     if only_list:
         for row in chosen:
@@ -30,7 +33,8 @@ def main(*, rows: str, short: bool, seed: int, file: Path, only_list: bool) -> N
         return
     began = time.monotonic()
     seed = seed or int.from_bytes(os.urandom(3))
-    proved = prove_all(chosen, short=short, seed=seed, began=began)
+    logs = file.with_suffix(".logs")
+    proved = prove_all(chosen, short=short, seed=seed, began=began, logs=logs)
     Console(width=None if sys.stdout.isatty() else 120).print(
         table(proved, time.monotonic() - began)
     )

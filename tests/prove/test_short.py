@@ -13,9 +13,10 @@ TASTED = [row for row in ROWS if row.number not in {"12", "16"}]
 
 
 @pytest.fixture(scope="module")
-def outcomes() -> dict[str, Outcome]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """All rows in their lanes, as the whole proof runs them."""
-    proved = prove_all(TASTED, short=True, seed=1, began=time.monotonic())
+    logs = tmp_path_factory.mktemp("logs")
+    proved = prove_all(TASTED, short=True, seed=1, began=time.monotonic(), logs=logs)
     return {row.name: outcome for row, outcome, _ in proved}
 
 
