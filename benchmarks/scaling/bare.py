@@ -11,6 +11,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.scaling.costs import Machine, Picture, Stage
+from benchmarks.scaling.metronome import Metronome
 from models.recipe import Recipe, Resize, Webp, thumbnails
 from pipeline import engine
 from pipeline.mezzanine import mezzanine_of
@@ -54,19 +55,21 @@ def _stages(file: Path, recipes: list[Recipe]) -> Iterator[Stage]:
         began = clock()
 
 
-def machine(file: Path, together: float) -> Machine:
-    """Its cores, what they are worth `together`, and how long its disk takes for a sync."""
+def machine(file: Path, beats: Metronome) -> Machine:
+    """Its cores, what they are worth together, and how long its disk takes for a sync."""
     cores = os.cpu_count() or 1
-    power = together / _rate(file, 1)
-    return Machine(cores=cores, power=min(cores, max(1.0, power)), fsync=_fsync())
+    powers = [_rate(file, cores, beats) / _rate(file, 1, beats) for _ in range(_TIMES)]
+    return Machine(cores=cores, power=min(cores, max(1.0, median(powers))), fsync=_fsync())
 
 
-def pace(file: Path) -> float:
-    """Renders per second by all cores, now."""
-    return _rate(file, os.cpu_count() or 1)
+def _rate(file: Path, processes: int, beats: Metronome) -> float:
+    """Renders by so many processes at once, while the metronome beats once."""
+    began = time.perf_counter()
+    rate = _burnt(file, processes)
+    return rate / beats.pace(began, time.perf_counter())
 
 
-def _rate(file: Path, processes: int) -> float:
+def _burnt(file: Path, processes: int) -> float:
     """Renders per second by so many processes at once."""
     command = [sys.executable, "-m", "benchmarks.scaling.bare", str(file)]
     burning = [

@@ -1,12 +1,11 @@
 """Everything that is measured, one system after the other; a second one would be in the way."""
 
 import asyncio
-import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,6 +16,7 @@ from benchmarks.scaling.clustered import clustered, with_pipelines
 from benchmarks.scaling.costs import Costs, Edge, Idle, Load, Run
 from benchmarks.scaling.embedded import System, embedded
 from benchmarks.scaling.hits import hits, misses
+from benchmarks.scaling.metronome import Metronome, metronome
 from benchmarks.scaling.traffic import body_of, idle, run
 from benchmarks.subjects import varied
 
@@ -41,14 +41,13 @@ SHORT: Final = Size(6, 16)
 class Notes:
     """What is written down on the way."""
 
-    pace: Callable[[], float]
-    """Tells how many renders a second all cores make now."""
+    metronome: Metronome
+    pace: float
+    """Of the cores when single parts were measured."""
     runs: list[Run] = field(default_factory=list)
     idle: dict[str, Idle] = field(default_factory=dict)
     miss: dict[str, float] = field(default_factory=dict)
     ceilings: dict[str, float] = field(default_factory=dict)
-    paces: list[float] = field(default_factory=list)
-    """Renders per second by all cores: when single parts were measured, and around each run."""
 
 
 def measure(size: Size) -> Costs:
@@ -57,12 +56,13 @@ def measure(size: Size) -> Costs:
         files = varied(Path(folder))[:_SUBJECTS]
         bodies = [body_of(file) for file in files]
         _say("what the engine, the cores and the disk can do")
-        notes = Notes(partial(bare.pace, files[0]))
-        pictures = bare.pictures(files)
-        notes.paces.append(notes.pace())
-        machine = bare.machine(files[0], notes.paces[0])
-        _embedded(notes, bodies, size)
-        _cluster(notes, bodies, size)
+        with metronome() as beats:
+            began = time.perf_counter()
+            pictures = bare.pictures(files)
+            notes = Notes(beats, beats.pace(began, time.perf_counter()))
+            machine = bare.machine(files[0], beats)
+            _embedded(notes, bodies, size)
+            _cluster(notes, bodies, size)
     _say("hits of the edge")
     return Costs(
         machine=machine,
@@ -101,20 +101,13 @@ def _run(notes: Notes, system: System, load: Load, bodies: Sequence[bytes]) -> R
     name = system.shape.system
     if name not in notes.idle:
         notes.idle[name] = asyncio.run(idle(system))
-        notes.paces.append(notes.pace())  # with this system idle beside it
+    began = time.perf_counter()
     made = asyncio.run(run(system, load, bodies, notes.idle[name]))
-    notes.paces.append(notes.pace())
-    around = (notes.paces[-2] + notes.paces[-1]) / 2
-    made = msgspec.structs.replace(made, pace=_free(notes.idle[name]) * around / notes.paces[0])
+    pace = notes.metronome.pace(began, time.perf_counter()) / notes.pace
+    made = msgspec.structs.replace(made, pace=pace)
     _say(f"{made.shape}, {made.load}: {made.per_second:.2f} uploads/s at a pace of {made.pace:.2f}")
     notes.runs.append(made)
     return made
-
-
-def _free(idle: Idle) -> float:
-    """By how much the cores are faster than they seemed beside an idle system."""
-    cores = os.cpu_count() or 1
-    return cores / (cores - min(0.5, sum(idle.cpu.values())))
 
 
 def _say(what: str) -> None:
