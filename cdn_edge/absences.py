@@ -3,11 +3,14 @@
 from collections import OrderedDict
 from collections.abc import Callable
 
-_MOST = 10_000
+_MOST = 50_000
 
 
 class Absences:
-    """Remembers 404 and 410 by path, each for its own short while; the oldest go first."""
+    """Remembers 404 and 410 by path, each for its own short while; the oldest go first.
+
+    Any thread may ask; the event loop alone changes anything.
+    """
 
     def __init__(self, clock: Callable[[], float], *, most: int = _MOST) -> None:
         self._clock = clock
@@ -20,10 +23,7 @@ class Absences:
     def get(self, path: str) -> int | None:
         """The status this path was answered with, while that is fresh."""
         until, status = self._table.get(path, (0.0, 0))
-        if not status or until <= self._clock():
-            self._table.pop(path, None)
-            return None
-        return status
+        return status if until > self._clock() else None
 
     def put(self, path: str, status: int, seconds: float) -> None:
         """Answer this path with this status for so many seconds."""

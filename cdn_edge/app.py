@@ -73,7 +73,9 @@ class Edge:
                 return False
             name, extras = known
         copy = self._get(name)
-        if copy is None or not self._supply.trusted or scope.method != "GET":
+        if copy is None:
+            return self._refused(scope, proto, began)
+        if not self._supply.trusted or scope.method != "GET":
             return False
         headers = beside(copy.headers, extras) if extras else copy.headers
         if any_condition(scope.headers):
@@ -83,6 +85,16 @@ class Edge:
         else:
             proto.response_bytes(200, headers, copy.body)
             self._note_hit(200, len(copy.body), began)
+        return True
+
+    def _refused(self, scope: Scope, proto: HTTPProtocol, began: float) -> bool:
+        """Whether nothing is there, and that was said: who floods us costs no more than a hit."""
+        absent = self._supply.absence(scope.path)
+        if absent is None or scope.query_string or scope.method not in {"GET", "HEAD"}:
+            return False
+        noted = Noted(proto)
+        refuse(scope, noted, absent)
+        self._tallies.answered(NONE, noted, began)
         return True
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:

@@ -1,24 +1,31 @@
 """The edge's two questions, answered by the database and by object storage."""
 
+from collections.abc import Collection
+
 from cdn_edge.entry import GONE, Entry, Fetch, Find
+from cdn_edge.gathering import Gathering
 from models.accounts import get_bucket
 from models.database import Database
 from models.errors import Gone, NotFound
-from models.photos import find_object
+from models.photos import find_objects
 from models.records import Bucket, Variant
 from pipeline.storage import MissingObject
 from pipeline.stores import Objects, Stores
 
 
 def finder(database: Database) -> Find:
-    """Looks a key up; nothing is ever built from a URL."""
+    """Looks keys up, those that come together at once; nothing is ever built from a URL."""
+
+    async def find_all(wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], Entry]:
+        found = await database.read(find_objects, wanted)
+        return {
+            one: GONE if isinstance(there, Gone) else _entry(*there) for one, there in found.items()
+        }
+
+    looks = Gathering(find_all)
 
     async def find(bucket: str, object_key: str) -> Entry | None:
-        try:
-            found = await database.read(find_object, bucket, object_key)
-        except Gone:
-            return GONE
-        return _entry(*found) if found else None
+        return await looks.ask((bucket, object_key))
 
     return find
 

@@ -38,7 +38,7 @@ class Limits(Wire, frozen=True):
     find_seconds: float = 2.0
     fetch_seconds: float = 10.0
     absent_seconds: float = 5.0
-    """A missing key is not looked up again for so long; an upload makes it known all the same."""
+    """A missing key is not looked up again for so long: nobody announces a new image's keys."""
     gone_seconds: float = 60.0
     confirmed_seconds: float = 1.0
     """While distrusting, what the database confirmed is good for so long."""
@@ -88,10 +88,17 @@ class Supply:
         copy = self._get(asked.name)
         if copy is not None and (self.trusted or copy.confirmed_until > time.monotonic()):
             return Found(copy, "hit; detail=memory", "memory")
-        if self.trusted and (status := self._absences.get(asked.address.path)):
-            raise Gone if status == Gone.status else NotFound
+        if absent := self.absence(asked.address.path):
+            raise absent
         found, joined = await self._flights.join(asked.name, partial(self._bring, asked))
         return found._replace(status=f"{found.status}; {COLLAPSED}") if joined else found
+
+    def absence(self, path: str) -> NotFound | Gone | None:
+        """What was found out of this path a moment ago, if that was nothing. For any thread."""
+        status = self._absences.get(path) if self.trusted else None
+        if status is None:
+            return None
+        return Gone() if status == Gone.status else NotFound()
 
     async def bucket_of(self, address: Address) -> str:
         """The bucket that an object is in: its path says so, but for photos."""

@@ -186,10 +186,8 @@ async def _from_ourselves(url: str, services: Services, measured: Measured) -> S
     """A variant of ours by its edge URL: read where it is, no request is sent for it."""
     path = url.removeprefix(services.settings.public_edge).partition("?")[0]
     address = read_path(path)
-    found = None
-    with contextlib.suppress(Gone):
-        found = await services.database.read(find_object, *address) if address else None
-    if found is None:
+    found = await services.database.read(find_object, *address) if address else None
+    if found is None or isinstance(found, Gone):
         raise BadSource("The source URL names no image of ours.")
     variant, bucket = found
     try:

@@ -1,6 +1,6 @@
 """What an account has: its images, and what the edge may serve of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -230,25 +230,31 @@ def _rows(session: Session, found: Select[Any]) -> list[Any]:
     return list(session.connection().execute(found).all())
 
 
-def find_variant(
-    session: Session, bucket_public_id: str, object_key: str
-) -> tuple[Variant, Bucket] | None:
-    """What is behind an edge URL, or None when there is nothing or its image is deleted.
+def find_variants(
+    session: Session, wanted: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[Variant, Bucket]]:
+    """What is behind these edge URLs, each the public id of a bucket and an object key.
 
-    An image in a folder has it before its object key, in its URL as well as here.
+    Without those where there is nothing, or the image is deleted. An image in a folder has it
+    before its object key, in its URL as well as here.
     """
-    prefix, slash, key = object_key.rpartition("/")
-    return session.exec(
-        select(Variant, Bucket)
+    buckets = {bucket for bucket, _ in wanted}
+    keys = {key.rpartition("/")[2] for _, key in wanted}
+    rows = session.exec(
+        select(Variant, Bucket, Image.prefix)
         .join(Bucket, col(Bucket.id) == Variant.bucket_id)
         .join(Image, col(Image.id) == Variant.image_id)
         .where(
-            Bucket.public_id == bucket_public_id,
-            Variant.object_key == key,
-            Image.prefix == prefix + slash,
+            col(Bucket.public_id).in_(buckets),
+            col(Variant.object_key).in_(keys),
             Image.state == "ready",
         )
-    ).first()
+    )
+    found = {
+        (bucket.public_id, prefix + variant.object_key): (variant, bucket)
+        for variant, bucket, prefix in rows
+    }
+    return {one: found[one] for one in wanted if one in found}
 
 
 def change_image(session: Session, account_id: str, image_id: str, change: Change) -> Shelf:

@@ -2,6 +2,7 @@
 
 import secrets
 import string
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, select, text
@@ -9,7 +10,7 @@ from sqlmodel import Session, col, select, text
 from models.burial import bury_image
 from models.columns import storable
 from models.errors import Gone, NotFound
-from models.library import find_variant
+from models.library import find_variants
 from models.records import Bucket, Image, Photo, Variant
 
 _SIGNS = string.ascii_letters + string.digits
@@ -101,16 +102,24 @@ def bury_photo(session: Session, account_id: str, photo_id: str) -> None:
     bury_image(session, account_id, image.id)
 
 
-def find_object(
-    session: Session, bucket_public_id: str, object_key: str
-) -> tuple[Variant, Bucket] | None:
-    """What is behind an edge URL: an image's variant, or without a bucket a photo.
+def find_objects(
+    session: Session, wanted: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[Variant, Bucket] | Gone]:
+    """What is behind edge URLs: an image's variant, or where there is no bucket a photo.
 
-    None when there is nothing; raises Gone where a photo was.
+    Without those where there is nothing; Gone where a photo was.
     """
-    if bucket_public_id:
-        return find_variant(session, bucket_public_id, object_key)
-    return _find_photo(session, object_key)
+    found: dict[tuple[str, str], tuple[Variant, Bucket] | Gone] = {}
+    found |= find_variants(session, [one for one in wanted if one[0]])
+    for one in (one for one in wanted if not one[0]):
+        if photo := _find_photo(session, one[1]):
+            found[one] = photo
+    return found
+
+
+def find_object(session: Session, bucket: str, key: str) -> tuple[Variant, Bucket] | Gone | None:
+    """The same for one of them; None when there is nothing."""
+    return find_objects(session, [(bucket, key)]).get((bucket, key))
 
 
 def has_photo(session: Session, account_id: str, key: str) -> bool:
@@ -119,7 +128,7 @@ def has_photo(session: Session, account_id: str, key: str) -> bool:
     return photo is not None and photo.account_id == account_id
 
 
-def _find_photo(session: Session, key: str) -> tuple[Variant, Bucket] | None:
+def _find_photo(session: Session, key: str) -> tuple[Variant, Bucket] | Gone | None:
     photo_id = key.partition(".")[0]
     found = session.exec(
         select(Variant, Bucket)
@@ -128,7 +137,7 @@ def _find_photo(session: Session, key: str) -> tuple[Variant, Bucket] | None:
         .where(Image.photo_id == photo_id, Variant.object_key == key, Image.state == "ready")
     ).first()
     if found is None and _was_deleted(session, photo_id):
-        raise Gone
+        return Gone()
     return found
 
 

@@ -14,7 +14,7 @@ from models.events import ImageDeleted, Purged, deletion_subject, purge_subject
 from models.library import (
     Shelf,
     find_image,
-    find_variant,
+    find_variants,
     shelves_of,
 )
 from models.orders import accept_order, finish_order, images_of
@@ -84,11 +84,11 @@ async def test_a_variant_is_found_by_what_stands_in_its_url(
 ) -> None:
     shelf = await an_image(database, account)
     wanted = shelf.variants[1]
-    found = await database.read(find_variant, shelf.bucket.public_id, wanted.object_key)
-    assert found is not None
-    assert (found[0].id, found[1].id) == (wanted.id, shelf.bucket.id)
-    assert await database.read(find_variant, shelf.bucket.public_id, "other.webp") is None
-    assert await database.read(find_variant, "otherbucket", wanted.object_key) is None
+    mine = (shelf.bucket.public_id, wanted.object_key)
+    others = [(mine[0], "other.webp"), ("otherbucket", mine[1]), (mine[0], f"folder/{mine[1]}")]
+    found = await database.read(find_variants, [*others, mine])
+    assert [*found] == [mine]
+    assert [one.id for one in found[mine]] == [wanted.id, shelf.bucket.id]
 
 
 async def test_a_buried_image_is_gone_for_everybody_and_its_storage_is_given_back(
@@ -100,7 +100,7 @@ async def test_a_buried_image_is_gone_for_everybody_and_its_storage_is_given_bac
     with pytest.raises(NotFound):
         await database.read(find_image, account.id, shelf.image.id)
     key = shelf.variants[0].object_key
-    assert await database.read(find_variant, shelf.bucket.public_id, key) is None
+    assert await database.read(find_variants, [(shelf.bucket.public_id, key)]) == {}
     assert await database.read(storage_used, account.id) == 0
 
 

@@ -1,6 +1,5 @@
 """Rows 15 and 16: a flood of keys that are not there, and 500 clients that stall."""
 
-import asyncio
 import contextlib
 import itertools
 import time
@@ -17,6 +16,7 @@ from tests.prove.readers import (
 )
 from tests.prove.row import Ground, Outcome, Row
 from tests.stalls import connections, stalled
+from tests.system.lines import with_lines
 from tests.system.world import World, world
 
 _FLOODERS = 32
@@ -24,12 +24,11 @@ _KEYS = 20_000
 _MOST_MEGABYTES = 64
 
 
-def flood(port: int, seconds: float) -> None:
-    """As many missing keys as this process can ask for."""
-    base = f"http://127.0.0.1:{port}/{'a' * 32}"
-    missing = (f"{base}/missing-{n % _KEYS}x1.webp" for n in itertools.count())
+def flood(shop: str, seconds: float) -> None:
+    """As many missing keys of somebody's bucket as this process can ask for."""
+    missing = (f"{shop}/missing-{n % _KEYS}x1.webp" for n in itertools.count())
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(queue(missing, _FLOODERS, seconds))
+        with_lines(lambda lines: queue(lines, missing, _FLOODERS, seconds))
 
 
 def prove_flood(ground: Ground) -> Outcome:
@@ -37,10 +36,10 @@ def prove_flood(ground: Ground) -> Outcome:
     seconds = ground.times(60, short=4)
     with world(ground.folder / "data") as system:
         hit = stored(system)
-        before, idle = asyncio.run(_idle(system, hit, ground))
-        with flooding(flood, port_of(system), seconds + 5):
+        before, idle = _idle(system, hit, ground)
+        with flooding(flood, hit.rpartition("/")[0], seconds + 5):
             time.sleep(1)
-            seen = asyncio.run(reading(hit, seconds))
+            seen = with_lines(lambda lines: reading(lines, hit, seconds))
             grown = megabytes(system.process.pid) - before
     return _judged(ground, seen, idle, grown, {})
 
@@ -49,10 +48,10 @@ def prove_stalls(ground: Ground) -> Outcome:
     """Stalled in every way; the time-outs are the ones that everybody has."""
     with world(ground.folder / "data") as system:
         hit = stored(system)
-        before, idle = asyncio.run(_idle(system, hit, ground))
+        before, idle = _idle(system, hit, ground)
         port, began = port_of(system), time.monotonic()
         with stalled(port, 500, hit.partition(str(port))[2]):
-            seen = asyncio.run(reading(hit, ground.times(20, short=4)))
+            seen = with_lines(lambda lines: reading(lines, hit, ground.times(20, short=4)))
             grown = megabytes(system.process.pid) - before
             while connections(port) and time.monotonic() < began + 60:
                 time.sleep(0.2)
@@ -67,10 +66,10 @@ def prove_stalls(ground: Ground) -> Outcome:
     )
 
 
-async def _idle(system: World, hit: str, ground: Ground) -> tuple[float, float]:
-    await reading(hit, 1)
-    idle = p99(await reading(hit, ground.times(10, short=2)))
-    return megabytes(system.process.pid), idle
+def _idle(system: World, hit: str, ground: Ground) -> tuple[float, float]:
+    with_lines(lambda lines: reading(lines, hit, 1))
+    seen = with_lines(lambda lines: reading(lines, hit, ground.times(10, short=2)))
+    return megabytes(system.process.pid), p99(seen)
 
 
 def _judged(

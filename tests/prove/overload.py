@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from tests.prove.readers import Seen, conversions, crowd, p99, queue, reading, stored, timed
 from tests.prove.row import Ground, Outcome, Row
+from tests.system.lines import Lines, with_lines
 from tests.system.world import world
 
 _READERS = 8
@@ -20,35 +21,37 @@ _CROWD, _AFTER = 20_000, 60_000
 def prove(ground: Ground) -> Outcome:
     """Capacity first, by readers who wait; then ten times that, by readers who do not."""
     with world(ground.folder / "data", CALOTYPE_RATE_LIMIT_RENDERS="") as system:
-        return asyncio.run(_prove(ground, stored(system), stored(system)))
+        hit, converted = stored(system), stored(system)
+        return with_lines(lambda lines: _prove(ground, lines, hit, converted))
 
 
 def overload(url: str, rate: float, seconds: float) -> list[Seen]:
     """A crowd in a process of its own, so that it takes no time from who measures."""
-    return asyncio.run(crowd(conversions(url, first=_CROWD), rate, seconds))
+    new = conversions(url, first=_CROWD)
+    return with_lines(lambda lines: crowd(lines, new, rate, seconds))
 
 
-async def _prove(ground: Ground, hit: str, converted: str) -> Outcome:
+async def _prove(ground: Ground, lines: Lines, hit: str, converted: str) -> Outcome:
     seconds = ground.times(60, short=4)
-    await reading(hit, 0.5)
-    idle = p99(await reading(hit, ground.times(10, short=2)))
-    able = await queue(conversions(converted), _READERS, ground.times(15, short=3))
+    await reading(lines, hit, 0.5)
+    idle = p99(await reading(lines, hit, ground.times(10, short=2)))
+    able = await queue(lines, conversions(converted), _READERS, ground.times(15, short=3))
     capacity = sum(one.got.status == 200 for one in able) / ground.times(15, short=3)
     ground.say(f"{capacity:.0f} conversions a second; idle p99 {idle:.1f} ms")
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
         await asyncio.wrap_future(apart.submit(time.sleep, 0))  # it has started
         crowded = apart.submit(overload, converted, 10 * capacity, seconds)
-        hits = await reading(hit, seconds * 0.95)
+        hits = await reading(lines, hit, seconds * 0.95)
         seen = await asyncio.wrap_future(crowded)
-    recovered = await _recovered(converted)
+    recovered = await _recovered(lines, converted)
     return _judged(ground, seen, hits, capacity * seconds, idle, recovered)
 
 
-async def _recovered(converted: str) -> float:
+async def _recovered(lines: Lines, converted: str) -> float:
     """Seconds until a conversion is made again."""
     began, fresh = time.perf_counter(), conversions(converted, first=_AFTER)
     for _ in range(300):
-        if (await timed(next(fresh))).got.status == 200:
+        if (await timed(lines, next(fresh))).got.status == 200:
             break
         await asyncio.sleep(0.1)
     return time.perf_counter() - began

@@ -11,8 +11,9 @@ from statistics import quantiles
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tests.pictures import png
-from tests.system.burst import Got, ask
+from tests.system.burst import Got
+from tests.system.drawn import photo
+from tests.system.lines import Lines
 from tests.system.world import World
 
 
@@ -28,51 +29,47 @@ def p99(seen: list[Seen]) -> float:
     return quantiles([one.seconds * 1e3 for one in seen], n=100)[98]
 
 
-async def timed(url: str) -> Seen:
-    """One request on a connection of its own; one that breaks is answered with status 0."""
+async def timed(lines: Lines, url: str) -> Seen:
+    """One request; one whose connection breaks is answered with status 0."""
     began = time.perf_counter()
-    try:
-        got = await ask(url)
-    except (OSError, EOFError, IndexError, ValueError, TimeoutError):
-        got = Got(0, {}, b"")
-    return Seen(got, time.perf_counter() - began)
+    return Seen(await lines.ask(url), time.perf_counter() - began)
 
 
-async def reading(url: str, seconds: float) -> list[Seen]:
+async def reading(lines: Lines, url: str, seconds: float) -> list[Seen]:
     """One reader who asks again and again, with a little pause."""
     seen, ends = list[Seen](), time.perf_counter() + seconds
     while time.perf_counter() < ends:
-        seen.append(await timed(url))
+        seen.append(await timed(lines, url))
         await asyncio.sleep(0.005)
     return seen
 
 
-async def crowd(urls: Iterator[str], rate: float, seconds: float) -> list[Seen]:
+async def crowd(lines: Lines, urls: Iterator[str], rate: float, seconds: float) -> list[Seen]:
     """So many requests a second, however long the answers take."""
     began, tasks = time.perf_counter(), list[asyncio.Task[Seen]]()
     for number in range(int(rate * seconds)):
         await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
-        tasks.append(asyncio.create_task(timed(next(urls))))
+        tasks.append(asyncio.create_task(timed(lines, next(urls))))
     return list(await asyncio.gather(*tasks))
 
 
-async def queue(urls: Iterator[str], readers: int, seconds: float) -> list[Seen]:
+async def queue(lines: Lines, urls: Iterator[str], readers: int, seconds: float) -> list[Seen]:
     """So many readers, each of whom waits for his answer before he asks again."""
     ends = time.perf_counter() + seconds
 
     async def reader() -> list[Seen]:
         seen = []
         while time.perf_counter() < ends:
-            seen.append(await timed(next(urls)))
+            seen.append(await timed(lines, next(urls)))
         return seen
 
     return list(itertools.chain(*await asyncio.gather(*(reader() for _ in range(readers)))))
 
 
 @contextlib.contextmanager
-def flooding(flood: Callable[[int, float], None], port: int, seconds: float) -> Iterator[None]:
+def flooding(flood: Callable[[str, float], None], shop: str, seconds: float) -> Iterator[None]:
     """Run a flood in a process of its own, so that it takes no time from who measures."""
-    process = multiprocessing.get_context("spawn").Process(target=flood, args=(port, seconds))
+    process = multiprocessing.get_context("spawn").Process(target=flood, args=(shop, seconds))
     process.start()
     try:
         yield
@@ -81,11 +78,10 @@ def flooding(flood: Callable[[int, float], None], port: int, seconds: float) -> 
         process.join()
 
 
-def stored(system: World, width: int = 1600, height: int = 1200) -> str:
-    """The URL of a picture that was just uploaded."""
-    form = {"formatOptions": '{"format": "png"}'}
-    files = {"image": ("a.png", png(width, height), "image/png")}
-    answer = system.http.post("/api/v1/images", data=form, files=files)
+def stored(system: World) -> str:
+    """The URL of a picture that was just uploaded, 12 MP as a telephone takes them."""
+    files = {"image": ("a.jpg", photo(4032, 3024), "image/jpeg")}
+    answer = system.http.post("/api/v1/images", files=files)
     (address,) = answer.json()["simpleData"][0]["variants"].values()
     return str(address)
 

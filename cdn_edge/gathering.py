@@ -1,0 +1,61 @@
+"""Questions that come while others are being answered, asked together as soon as those are."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Generic, TypeAlias, TypeVar
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+AskAll: TypeAlias = Callable[[Collection[Q]], Awaitable[Mapping[Q, A]]]
+
+_AT_ONCE = 2
+_MOST = 64
+
+
+class Gathering(Generic[Q, A]):
+    """Asks one by one while that is quick enough, and many at a time when it is not.
+
+    A question alone waits for nobody. Who is cancelled cancels nobody else.
+    """
+
+    def __init__(
+        self, ask_all: AskAll[Q, A], *, at_once: int = _AT_ONCE, most: int = _MOST
+    ) -> None:
+        self._ask_all = ask_all
+        self._most = most
+        self._free = at_once
+        self._waiting: list[tuple[Q, asyncio.Future[A | None]]] = []
+        self._asking: set[asyncio.Task[None]] = set()
+
+    async def ask(self, question: Q) -> A | None:
+        """Its answer, None when there is none; raises what asking raises."""
+        future: asyncio.Future[A | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((question, future))
+        if self._free:
+            self._free -= 1
+            task = asyncio.create_task(self._go_on())
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+        return await future
+
+    async def _go_on(self) -> None:
+        try:
+            while self._waiting:
+                now, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                if still := [one for one in now if not one[1].done()]:
+                    await self._answer(still)
+        finally:
+            self._free += 1
+
+    async def _answer(self, asked: list[tuple[Q, asyncio.Future[A | None]]]) -> None:
+        try:
+            answers = await self._ask_all({question for question, _ in asked})
+        except Exception as error:  # noqa: BLE001  # theirs, whatever it is
+            for _, future in asked:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for question, future in asked:
+            if not future.done():
+                future.set_result(answers.get(question))

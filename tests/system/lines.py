@@ -1,0 +1,110 @@
+"""Connections that are used again, as browsers and proxies have them; a request costs little."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import uvloop
+
+from tests.system.burst import LOST, Got
+
+T = TypeVar("T")
+
+_SECONDS = 120.0
+
+
+class _Line(asyncio.Protocol):
+    """One connection: one request at a time."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self._received = bytearray()
+        self._needed = 0
+        self._head: tuple[int, dict[str, str]] = (0, {})
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+
+    def send(self, request: bytes) -> asyncio.Future[Got]:
+        self._got: asyncio.Future[Got] = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._got
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if not self._needed:
+            self._read_head()
+        if self._needed and len(self._received) >= self._needed:
+            (status, headers), body = self._head, bytes(self._received)
+            self._needed = 0
+            self._received.clear()
+            self.open = self.open and headers.get("connection") != "close"
+            if not self._got.done():
+                self._got.set_result(Got(status, headers, body[self._start :]))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 however it was lost
+        self.open = False
+        if hasattr(self, "_got") and not self._got.done():
+            self._got.set_result(LOST)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _read_head(self) -> None:
+        end = self._received.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        first, *lines = self._received[:end].decode("latin-1").split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        self._head = (int(first.split(" ")[1]), headers)
+        self._start = end + 4
+        self._needed = self._start + int(headers["content-length"])
+
+
+class Lines:
+    """To one server, as many as are in use at the same time."""
+
+    def __init__(self) -> None:
+        self._idle: list[_Line] = []
+
+    async def ask(self, url: str) -> Got:
+        """One answer; LOST when the connection broke, or when there was none in time."""
+        parts = urlsplit(url)
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        try:
+            async with asyncio.timeout(_SECONDS):
+                line = await self._line(parts.hostname, parts.port)
+                got = await line.send(f"GET {target} HTTP/1.1\r\nHost: edge\r\n\r\n".encode())
+        except (OSError, TimeoutError):
+            return LOST
+        if line.open:
+            self._idle.append(line)
+        return got
+
+    def close(self) -> None:
+        """Hang up all that nobody uses."""
+        for line in self._idle:
+            line.close()
+
+    async def _line(self, host: str | None, port: int | None) -> _Line:
+        while self._idle:
+            if (line := self._idle.pop()).open:
+                return line
+        loop = asyncio.get_running_loop()
+        _, line = await loop.create_connection(_Line, host, port)
+        return line
+
+
+def with_lines(work: Callable[[Lines], Coroutine[Any, Any, T]]) -> T:
+    """Run a client in a loop that costs little."""
+
+    async def run() -> T:
+        lines = Lines()
+        try:
+            return await work(lines)
+        finally:
+            lines.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run())

@@ -1,0 +1,77 @@
+"""Questions asked together: each gets its own answer, and nobody waits for a question not asked."""
+
+import asyncio
+from collections.abc import Collection
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdn_edge.gathering import Gathering
+
+
+class Oracle:
+    """Knows the double of even numbers; answers when told to."""
+
+    def __init__(self, *, patient: bool = False) -> None:
+        self.asked: list[set[int]] = []
+        self.gate = asyncio.Event()
+        if not patient:
+            self.gate.set()
+
+    async def ask_all(self, questions: Collection[int]) -> dict[int, int]:
+        self.asked.append(set(questions))
+        await self.gate.wait()
+        if 13 in questions:
+            raise LookupError("13")
+        return {one: 2 * one for one in questions if one % 2 == 0}
+
+
+@given(st.lists(st.integers(0, 12), max_size=40), st.integers(1, 3), st.integers(1, 5))
+def test_each_gets_its_own_answer(questions: list[int], at_once: int, most: int) -> None:
+    async def run() -> None:
+        oracle = Oracle()
+        gathering = Gathering(oracle.ask_all, at_once=at_once, most=most)
+        answers = await asyncio.gather(*map(gathering.ask, questions))
+        assert answers == [None if one % 2 else 2 * one for one in questions]
+        assert all(len(asked) <= most for asked in oracle.asked)
+
+    asyncio.run(run())
+
+
+async def test_who_comes_while_others_are_answered_is_asked_with_all_who_did() -> None:
+    oracle = Oracle(patient=True)
+    gathering = Gathering(oracle.ask_all, at_once=2)
+    asking = []
+    for number in range(10):
+        asking.append(asyncio.create_task(gathering.ask(number)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert oracle.asked == [{0}, {1}]
+    oracle.gate.set()
+    await asyncio.gather(*asking)
+    assert oracle.asked == [{0}, {1}, {*range(2, 10)}]
+
+
+async def test_a_failure_is_raised_to_those_who_asked_together_and_to_nobody_after() -> None:
+    oracle = Oracle()
+    gathering = Gathering(oracle.ask_all, at_once=1)
+    answers = await asyncio.gather(*map(gathering.ask, (13, 2)), return_exceptions=True)
+    assert [type(one) for one in answers] == [LookupError, LookupError]
+    assert await gathering.ask(2) == 4
+
+
+async def test_who_gives_up_is_not_asked_for_and_costs_nobody_an_answer() -> None:
+    oracle = Oracle(patient=True)
+    gathering = Gathering(oracle.ask_all, at_once=1)
+    first = asyncio.create_task(gathering.ask(0))
+    await asyncio.sleep(0.01)
+    given_up, patient = (asyncio.create_task(gathering.ask(number)) for number in (4, 6))
+    await asyncio.sleep(0.01)
+    given_up.cancel()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    oracle.gate.set()
+    assert await patient == 12
+    assert oracle.asked == [{0}, {6}]
