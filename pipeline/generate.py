@@ -134,7 +134,7 @@ class Generator:
         return msgspec.structs.replace(config, image_config=image)
 
     async def _keep(self, order_id: str, generated: Generated) -> None:
-        """Into the row; who comes second takes away what it put into staging."""
+        """Into the row; who comes second takes away what it alone put into staging."""
         if not await self._database.run(keep_generated, order_id, generated):
             await self._storage.delete([generated.staging_key])
         failpoint("M4.kept")

@@ -247,7 +247,14 @@ class Worker:
         return tell
 
     async def _fail(self, delivery: Delivery, order: Order, error: Exception) -> None:
-        """Put it back for another try; or it has failed, and is refunded and perhaps parked."""
+        """Put it back for another try; or it has failed, and is refunded and perhaps parked.
+
+        But for one that somebody else, who was told of it as well, has brought to its end.
+        """
+        if (await self._as_it_is(order)).state != "pending":
+            log.info("somebody else was faster", reason=str(error))
+            await delivery.done()
+            return
         verdict = judge(error, order, self._patience)
         if not verdict.again:
             await self._give_up(delivery, order, verdict)

@@ -289,8 +289,9 @@ async def test_a_purge_takes_exactly_what_it_names(
 
 @pytest.mark.parametrize("gate", ["find_gate", "fetch_gate"])
 @pytest.mark.parametrize("change", ["replace", "delete"])
+@pytest.mark.parametrize("others", ["meanwhile", "afterwards"])
 async def test_a_fetch_that_began_before_a_purge_leaves_nothing_behind(
-    shelf: Shelf, tmp_path: Path, gate: str, change: str
+    shelf: Shelf, tmp_path: Path, gate: str, change: str, others: str
 ) -> None:
     shelf.put(KEY, b"old")
     hold = asyncio.Event()
@@ -303,11 +304,11 @@ async def test_a_fetch_that_began_before_a_purge_leaves_nothing_behind(
         else:
             shelf.remove(KEY)
         await edge.forget(BUCKET, KEY)
-        late = asyncio.create_task(get(edge, PATH))
+        late = [asyncio.create_task(get(edge, PATH))] if others == "meanwhile" else []
         hold.set()
         await early
         await cache.settle()
-        for answer in (await late, await get(edge, PATH)):
+        for answer in [*(await asyncio.gather(*late)), await get(edge, PATH)]:
             assert (answer.body == b"new") if change == "replace" else (answer.status == 404)
         await cache.settle()
     async with opened(shelf, tmp_path) as (edge, _):

@@ -224,6 +224,19 @@ async def test_a_note_that_was_left_is_taken_and_nobody_is_asked(
         assert model.asked == []
 
 
+async def test_who_was_told_of_an_order_twice_does_not_take_its_original_away(
+    sqlite_file: Path, nats: Nats, model: Gemini
+) -> None:
+    there = {"gemini_key": KEY, "gemini_url": model.url}
+    async with generators(sqlite_file.parent, nats, **there) as (services, studio):
+        order = await ordered(services)
+        for _ in range(2):  # the second time knowing no more of it than the first time
+            await open_generator(services, studio).generate(order, unheard)
+        kept = await found(services.database, order.id)
+        assert await services.stores.own.get(kept.staging_key) == PICTURE
+        assert len(model.asked) == 1
+
+
 async def test_after_a_failure_the_next_may_ask_at_once(
     sqlite_file: Path, nats: Nats, model: Gemini
 ) -> None:

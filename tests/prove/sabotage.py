@@ -12,8 +12,9 @@ from tests.prove.row import Ground, Outcome, Row
 from tests.prove.safeguards import SAFEGUARDS, Safeguard
 from tests.servers import server_folder
 
-_SECONDS = 300
-_GREEN, _RED = 0, 1
+_SECONDS = 600
+"""Of each check: they run beside much else."""
+_GREEN, _RED, _NEITHER = 0, 1, 124
 """How pytest ends when all passed, and when some failed: anything else is neither."""
 
 
@@ -38,7 +39,8 @@ def prove(ground: Ground) -> Outcome:
 
 
 def _problems(ground: Ground, folder: Path, chosen: tuple[Safeguard, ...]) -> Iterator[str]:
-    whole = _check(folder / "whole", (), tuple(one.check for one in chosen))
+    every = tuple(one.check for one in chosen)
+    whole = _check(folder / "whole", (), every, seconds=_SECONDS * 3)
     if whole.code != _GREEN:
         yield f"on the product as it is checks end with {whole.code}: {whole.said}"
     for number, one in enumerate(chosen):
@@ -48,17 +50,19 @@ def _problems(ground: Ground, folder: Path, chosen: tuple[Safeguard, ...]) -> It
             yield f"without {one.name} its check ends with {tried.code}: {tried.said}"
 
 
-def _check(folder: Path, changes: tuple[Change, ...], checks: tuple[str, ...]) -> Tried:
+def _check(
+    folder: Path, changes: tuple[Change, ...], checks: tuple[str, ...], seconds: float = _SECONDS
+) -> Tried:
     folder.mkdir()
     build(folder, changes)
     environment = os.environ | {"PYTHONPATH": str(folder)}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *checks]
     try:
         ran = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, timeout=_SECONDS, check=False
+            command, cwd=folder, env=environment, capture_output=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        return Tried(_RED, "took too long")
+        return Tried(_NEITHER, "took too long")
     return Tried(ran.returncode, ran.stdout.decode().strip().rpartition("\n")[2][:200])
 
 
