@@ -19,7 +19,7 @@ from cdn_edge.rsgi import HTTPProtocol, Scope
 from cdn_edge.source import Source
 from cdn_edge.supply import COLLAPSED, Limits, Making, Supply
 from cdn_edge.tallies import NONE, Noted, Tallies, tier_of
-from models.errors import BadRequest, MethodNotAllowed, ServiceError
+from models.errors import BadRequest, MethodNotAllowed, Overloaded, ServiceError
 from models.meter import Meter
 from models.traces import Span
 
@@ -70,7 +70,7 @@ class Edge:
         if scope.query_string:
             known = self._reading.known(scope) if self._reading else None
             if known is None:
-                return False
+                return self._refused(scope, proto, began)
             name, extras = known
         copy = self._get(name)
         if copy is None:
@@ -88,14 +88,25 @@ class Edge:
         return True
 
     def _refused(self, scope: Scope, proto: HTTPProtocol, began: float) -> bool:
-        """Whether nothing is there, and that was said: who floods us costs no more than a hit."""
-        absent = self._supply.absence(scope.path)
-        if absent is None or scope.query_string or scope.method not in {"GET", "HEAD"}:
+        """Whether this was refused without asking anybody: who floods us costs us little."""
+        error = self._refusal(scope) if scope.method in {"GET", "HEAD"} else None
+        if error is None:
             return False
         noted = Noted(proto)
-        refuse(scope, noted, absent)
+        refuse(scope, noted, error)
         self._tallies.answered(NONE, noted, began)
         return True
+
+    def _refusal(self, scope: Scope) -> ServiceError | None:
+        """What was not there a moment ago, or would have to be made while there is no room."""
+        if not scope.query_string:
+            return self._supply.absence(scope.path)
+        if self._reading is None or not self._supply.full:
+            return None
+        asked = self._reading.read_at_once(scope)
+        if asked is None or asked.plain or not self._supply.lacks(asked):
+            return None
+        return Overloaded(retry_after=1)
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         """Answer one request."""

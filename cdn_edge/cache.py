@@ -43,6 +43,12 @@ class Cache:
         """Put a copy in memory."""
         self._memory.put(path, copy, len(copy.body) + _HEADERS_WEIGHT)
 
+    def has_on_disk(self, path: str) -> bool:
+        """Whether there is a copy on disk, which may turn out to be bad. For any thread."""
+        with contextlib.suppress(sqlite.Error):
+            return self._disk is not None and self._disk.has(path)
+        return False
+
     async def read(self, path: str) -> tuple[Copy | None, int]:
         """The copy on disk, checked, and the ticket that `write` will want for another one."""
         if self._disk is None:

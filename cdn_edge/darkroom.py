@@ -17,6 +17,7 @@ from cdn_edge.entry import Entry
 from cdn_edge.failures import Failures
 from cdn_edge.fleet import Fleet, Work
 from cdn_edge.look import Look
+from cdn_edge.looks import Looks
 from cdn_edge.promise import promised
 from cdn_edge.sources import Stored, ranked, recipe_from
 from models.errors import (
@@ -101,10 +102,17 @@ class Darkroom:
         self._most = most
         self._inside = 0
         self._failures = Failures(time.monotonic)
+        self._looks = Looks(time.monotonic)
+
+    @property
+    def full(self) -> bool:
+        """Whether who asks for what is not known would be refused. For any thread."""
+        return self._inside >= self._most and not self._looks.allowed
 
     async def derivative(self, order: Order) -> Derived:
         """The derivative. Raises Overloaded, TooManyRequests, or what the picture failed with."""
         found = await self._look(order)
+        self._looks.taken(found=found is not None)
         if found is not None:
             return found
         self._failures.check(order.key)

@@ -39,6 +39,10 @@ class Flights(Generic[T]):
             flight = self._start(key, work)
         return await asyncio.shield(flight.task), joined
 
+    def flying(self, key: str) -> bool:
+        """Whether who asks for this key joins somebody. For any thread."""
+        return key in self._flying
+
     def forget(self, key: str) -> None:
         """Whoever asks for this key from now on starts anew; the work under way is stale."""
         if flight := self._flying.pop(key, None):

@@ -100,6 +100,17 @@ class Supply:
             return None
         return Gone() if status == Gone.status else NotFound()
 
+    @property
+    def full(self) -> bool:
+        """Whether nothing new is made just now. For any thread, as all that follows from it."""
+        return self._making is not None and self._making.darkroom.full
+
+    def lacks(self, asked: Asked) -> bool:
+        """Whether this is not here, and nobody is bringing it."""
+        name = asked.name
+        here = self._get(name) is not None or self._cache.has_on_disk(name)
+        return not here and not self._flights.flying(name)
+
     async def bucket_of(self, address: Address) -> str:
         """The bucket that an object is in: its path says so, but for photos."""
         return address.bucket or (await self.obtain(Asked(address))).copy.entry.bucket

@@ -27,6 +27,11 @@ class Drawn(Darkroom):
         self.size = 10
         self.error: ServiceError | None = None
         self.gate: asyncio.Event | None = None
+        self.crowded = False
+
+    @property
+    def full(self) -> bool:
+        return self.crowded
 
     async def derivative(self, order: Order) -> Derived:
         self.orders.append(order)
@@ -215,6 +220,40 @@ async def test_what_cannot_be_made_is_said_and_hits_go_on(
     assert (await get(world.edge, f"{PATH}?w=50")).status == 200
     world.darkroom.error = None
     assert (await get(world.edge, f"{PATH}?w=51")).status == 200
+
+
+async def test_a_full_darkroom_is_asked_for_nothing_new_and_what_is_here_is_served(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path / "cache")
+    world.shelf.put(KEY, b"picture")
+    for width in (50, 51):
+        assert (await get(world.edge, f"{PATH}?w={width}")).status == 200
+    await world.cache.settle()
+    await world.cache.close()
+    again = World(tmp_path / "cache")
+    again.shelf.put(KEY, b"picture")
+    again.darkroom.gate = asyncio.Event()
+    early = asyncio.create_task(get(again.edge, f"{PATH}?w=52"))
+    async with asyncio.timeout(5):
+        while not again.darkroom.orders:  # noqa: ASYNC110  # the condition is about others
+            await asyncio.sleep(0.01)
+    again.darkroom.crowded = True
+    for _ in range(2):  # from disk, then from memory
+        assert (await get(again.edge, f"{PATH}?w=50")).status == 200
+    assert (await get(again.edge, PATH)).body == b"picture"
+    for query in ("w=53", "w=53&v=2"):
+        answer = await get(again.edge, f"{PATH}?{query}")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert (await get(again.edge, f"{PATH}?w=nothing")).status == 400
+    joined = asyncio.create_task(get(again.edge, f"{PATH}?w=52"))
+    await asyncio.sleep(0)
+    again.darkroom.gate.set()
+    assert {(await early).status, (await joined).status} == {200}
+    assert len(again.darkroom.orders) == 1
+    again.darkroom.crowded = False
+    assert (await get(again.edge, f"{PATH}?w=53")).status == 200
+    await again.cache.close()
 
 
 async def test_a_cache_breaker_breaks_no_cache_of_ours(world: World) -> None:

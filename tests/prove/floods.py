@@ -35,7 +35,7 @@ def prove_flood(ground: Ground) -> Outcome:
     """The same hit before and during."""
     seconds = ground.times(60, short=4)
     with world(ground.folder / "data") as system:
-        hit = stored(system)
+        hit = stored(system, 800)
         before, idle = _idle(system, hit, ground)
         with flooding(flood, hit.rpartition("/")[0], seconds + 5):
             time.sleep(1)
@@ -47,7 +47,7 @@ def prove_flood(ground: Ground) -> Outcome:
 def prove_stalls(ground: Ground) -> Outcome:
     """Stalled in every way; the time-outs are the ones that everybody has."""
     with world(ground.folder / "data") as system:
-        hit = stored(system)
+        hit = stored(system, 800)
         before, idle = _idle(system, hit, ground)
         port, began = port_of(system), time.monotonic()
         with stalled(port, 500, hit.partition(str(port))[2]):

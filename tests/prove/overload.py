@@ -14,14 +14,14 @@ from tests.system.world import world
 _READERS = 8
 _AT_ONCE = 0.25
 """Seconds within which who is refused must be told so."""
-_CROWD, _AFTER = 20_000, 60_000
+_CROWD, _AFTER = 5_000, 55_000
 """Where each begins to count, so that nobody asks for what another one had made."""
 
 
 def prove(ground: Ground) -> Outcome:
     """Capacity first, by readers who wait; then ten times that, by readers who do not."""
     with world(ground.folder / "data", CALOTYPE_RATE_LIMIT_RENDERS="") as system:
-        hit, converted = stored(system), stored(system)
+        hit, converted = stored(system, 800), stored(system)
         return with_lines(lambda lines: _prove(ground, lines, hit, converted))
 
 

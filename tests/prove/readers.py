@@ -16,6 +16,8 @@ from tests.system.drawn import photo
 from tests.system.lines import Lines
 from tests.system.world import World
 
+_STEP = 7919  # has no divisor in common with 60,000
+
 
 class Seen(NamedTuple):
     """An answer and how long it took."""
@@ -78,18 +80,21 @@ def flooding(flood: Callable[[str, float], None], shop: str, seconds: float) -> 
         process.join()
 
 
-def stored(system: World) -> str:
+def stored(system: World, width: int = 0) -> str:
     """The URL of a picture that was just uploaded, 12 MP as a telephone takes them."""
     files = {"image": ("a.jpg", photo(4032, 3024), "image/jpeg")}
-    answer = system.http.post("/api/v1/images", files=files)
+    form = {"resizeOptions": f'{{"width": {width}}}'} if width else {}
+    answer = system.http.post("/api/v1/images", data=form, files=files)
     (address,) = answer.json()["simpleData"][0]["variants"].values()
     return str(address)
 
 
 def conversions(url: str, first: int = 0) -> Iterator[str]:
-    """Ever new results of a picture, each about as dear as the others."""
+    """60,000 results of a picture, so mixed that any hundred cost what any other hundred do."""
     for number in itertools.count(first):
-        yield f"{url}?w={400 + number % 800}&fm=webp&q={20 + number // 800 % 80}"
+        place = number * _STEP % 60_000
+        width, height, quality = place % 200, place // 200 % 150, place // 30_000
+        yield f"{url}?w={600 + width}&h={450 + height}&fit=cover&fm=webp&q={70 + quality}"
 
 
 def port_of(system: World) -> int:
