@@ -277,6 +277,25 @@ async def test_beyond_what_it_has_in_hand_an_edge_says_come_back(shop: Shop, bus
     assert "stored" in (await room.derivative(shop.order(recipes[made]))).how
 
 
+async def test_a_room_that_is_full_says_so_when_its_looks_find_nothing(
+    shop: Shop, bus: Bus
+) -> None:
+    shop.open(bus, most=2)
+    room, said = shop.rooms[2], list[bool]()
+
+    async def ask(width: int) -> None:
+        recipe = Recipe(resize=Resize(width=width), output=Jpeg())
+        try:
+            await room.derivative(shop.order(recipe))
+        except Overloaded:
+            said.append(room.full)
+
+    await asyncio.gather(*map(ask, range(10, 110)))
+    assert not all(said), "some looks are free"
+    assert said[-1]
+    assert not room.full
+
+
 async def test_what_a_source_is_is_asked_of_a_child_once(shop: Shop) -> None:
     for width in (90, 80, 70):
         recipe = Recipe(resize=Resize(width=width), output=Jpeg())
