@@ -100,17 +100,24 @@ class Darkroom:
         self._hire = hire
         self._fleet = fleet
         self._most = most
-        self._inside = 0
+        self._inside = self._present = 0
         self._failures = Failures(time.monotonic)
         self._looks = Looks(time.monotonic)
 
     @property
     def full(self) -> bool:
         """Whether who asks for what is not known would be refused. For any thread."""
-        return self._inside >= self._most and not self._looks.allowed
+        return self._present >= self._most and not self._looks.allowed
 
     async def derivative(self, order: Order) -> Derived:
         """The derivative. Raises Overloaded, TooManyRequests, or what the picture failed with."""
+        self._present += 1
+        try:
+            return await self._derivative(order)
+        finally:
+            self._present -= 1
+
+    async def _derivative(self, order: Order) -> Derived:
         found = await self._look(order)
         self._looks.taken(found=found is not None)
         if found is not None:
