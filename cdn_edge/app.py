@@ -11,6 +11,7 @@ from cdn_edge.asked import Asked
 from cdn_edge.cache import Cache
 from cdn_edge.dressing import dressed
 from cdn_edge.entry import Fetch, Find
+from cdn_edge.grammar import may_shape
 from cdn_edge.keys import Address, is_known_query, read_path
 from cdn_edge.lookup import lookup
 from cdn_edge.policies import Policies
@@ -101,12 +102,11 @@ class Edge:
         """What was not there a moment ago, or would have to be made while there is no room."""
         if not scope.query_string:
             return self._supply.absence(scope.path)
-        if self._reading is None or not self._supply.full:
+        if self._reading is None or not self._supply.full or not may_shape(scope.query_string):
             return None
-        asked = self._reading.read_at_once(scope)
-        if asked is None or asked.plain or not self._supply.lacks(asked):
-            return None
-        return Overloaded(retry_after=1)
+        known = self._reading.known(scope)
+        here = known is not None and not self._supply.lacks(known[0])
+        return None if here else Overloaded(retry_after=1)
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         """Answer one request."""

@@ -102,12 +102,12 @@ class Darkroom:
         self._most = most
         self._inside = self._present = 0
         self._failures = Failures(time.monotonic)
-        self._looks = Looks(time.monotonic)
+        self.looks = Looks(time.monotonic)
 
     @property
     def full(self) -> bool:
         """Whether who asks for what is not known would be refused. For any thread."""
-        return self._present >= self._most and not self._looks.allowed
+        return self._present >= self._most and not self.looks.allowed
 
     async def derivative(self, order: Order) -> Derived:
         """The derivative. Raises Overloaded, TooManyRequests, or what the picture failed with."""
@@ -119,7 +119,7 @@ class Darkroom:
 
     async def _derivative(self, order: Order) -> Derived:
         found = await self._look(order)
-        self._looks.taken(found=found is not None)
+        self.looks.taken(found=found is not None)
         if found is not None:
             return found
         self._failures.check(order.key)

@@ -302,6 +302,7 @@ SIGNING: Final[Mapping[str, Parameter]] = {
     ),
 }
 PARAMETERS: Final[Mapping[str, Parameter]] = {**SHAPING, **SENDING, **SIGNING}
+_SHAPES: Final = re.compile(rf"(?:^|&)(?:preset|{'|'.join(SHAPING)})=", re.IGNORECASE)
 
 
 def read_pairs(query: str, known: Mapping[str, Parameter] = PARAMETERS) -> Pairs:
@@ -321,10 +322,17 @@ def read_pairs(query: str, known: Mapping[str, Parameter] = PARAMETERS) -> Pairs
     return pairs
 
 
+def may_shape(query: str) -> bool:
+    """Whether a raw query may ask for other pixels. Not read, only looked at: an early guess."""
+    return _SHAPES.search(query) is not None
+
+
 def _decoded(text: str) -> str:
     """Percent-encoded UTF-8, with + for a space as forms have it."""
     try:
         if _ENCODED.fullmatch(text):
+            if "%" not in text and "+" not in text:
+                return text
             return unquote_to_bytes(text.replace("+", " ")).decode()
     except UnicodeDecodeError:
         pass

@@ -4,7 +4,6 @@ A hit on a derivative asks here in granian's own thread: what is known is looked
 only the event loop changes, and counts only while the policy it was read under is the newest.
 """
 
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeAlias
@@ -12,12 +11,11 @@ from typing import NamedTuple, TypeAlias
 from cdn_edge.answers import BRIEFLY, Headers, asker
 from cdn_edge.asked import Asked, extras
 from cdn_edge.asking import understand
-from cdn_edge.keys import Address, read_path
+from cdn_edge.keys import Address
 from cdn_edge.policies import Policies
 from cdn_edge.policy import Policy
 from cdn_edge.rsgi import RequestHeaders, Scope
 from cdn_edge.wish import Wish
-from models.errors import ServiceError
 
 BucketOf: TypeAlias = Callable[[Address], Awaitable[str]]
 """The public id of the bucket that an object is in."""
@@ -62,20 +60,6 @@ class Reading:
         """What this asks. Raises what `understand` raises, NotFound and Unavailable."""
         bucket = await self._bucket_of(address)
         policy = await self._policies.of(bucket)
-        asked = self._asked(scope, address, policy)
-        if asked.wish and asked.wish.expires is None and not asked.wish.download:
-            self._remember(scope, asked, _Known(bucket, policy))
-        return asked
-
-    def read_at_once(self, scope: Scope) -> Asked | None:
-        """The same without asking anybody and in any thread; None where that cannot be."""
-        address = read_path(scope.path)
-        policy = self._policies.newest(address.bucket) if address else None
-        with contextlib.suppress(ServiceError):
-            return self._asked(scope, address, policy) if address and policy else None
-        return None
-
-    def _asked(self, scope: Scope, address: Address, policy: Policy) -> Asked:
         wish = understand(
             policy,
             scope.path,
@@ -84,7 +68,10 @@ class Reading:
             now=time.time(),
             local=self._local,
         )
-        return Asked(address, wish, policy.account)
+        asked = Asked(address, wish, policy.account)
+        if wish.expires is None and not wish.download:
+            self._remember(scope, asked, _Known(bucket, policy))
+        return asked
 
     def _remember(self, scope: Scope, asked: Asked, known: _Known) -> None:
         assert asked.wish is not None  # noqa: S101  # it was just read

@@ -105,9 +105,8 @@ class Supply:
         """Whether nothing new is made just now. For any thread, as all that follows from it."""
         return self._making is not None and self._making.darkroom.full
 
-    def lacks(self, asked: Asked) -> bool:
-        """Whether this is not here, and nobody is bringing it."""
-        name = asked.name
+    def lacks(self, name: str) -> bool:
+        """Whether what caches call so is not here, and nobody is bringing it."""
         here = self._get(name) is not None or self._cache.has_on_disk(name)
         return not here and not self._flights.flying(name)
 
@@ -140,6 +139,8 @@ class Supply:
         watch = Watch()
         on_disk, ticket = await self._cache.read(asked.name)
         watch.lap("disk")
+        if on_disk and self._making:
+            self._making.darkroom.looks.taken(found=True)
         if on_disk and self.trusted:
             return self._keep(asked, flight, Found(on_disk, "hit; detail=disk", watch.text()))
         kept = self._get(asked.name) or on_disk
