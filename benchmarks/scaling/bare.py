@@ -11,7 +11,6 @@ from statistics import median
 from typing import Final
 
 from benchmarks.scaling.costs import Machine, Picture, Stage
-from benchmarks.scaling.metronome import Metronome
 from models.recipe import Recipe, Resize, Webp, thumbnails
 from pipeline import engine
 from pipeline.mezzanine import mezzanine_of
@@ -55,22 +54,15 @@ def _stages(file: Path, recipes: list[Recipe]) -> Iterator[Stage]:
         began = clock()
 
 
-def machine(file: Path, beats: Metronome) -> Machine:
+def machine(file: Path) -> Machine:
     """Its cores, what they are worth together, and how long its disk takes for a sync."""
     cores = os.cpu_count() or 1
-    powers = [_rate(file, cores, beats) / _rate(file, 1, beats) for _ in range(_TIMES)]
+    powers = [_rate(file, cores) / _rate(file, 1) for _ in range(_TIMES)]
     return Machine(cores=cores, power=min(cores, max(1.0, median(powers))), fsync=_fsync())
 
 
-def _rate(file: Path, processes: int, beats: Metronome) -> float:
-    """Renders by so many processes at once, while the metronome beats once."""
-    began = time.perf_counter()
-    rate = _burnt(file, processes)
-    return rate / beats.pace(began, time.perf_counter())
-
-
-def _burnt(file: Path, processes: int) -> float:
-    """Renders per second by so many processes at once."""
+def _rate(file: Path, processes: int) -> float:
+    """Renders by so many processes at once, while each has had a core for a second."""
     command = [sys.executable, "-m", "benchmarks.scaling.bare", str(file)]
     burning = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
@@ -80,15 +72,15 @@ def _burnt(file: Path, processes: int) -> float:
 
 
 def burn(file: Path) -> float:
-    """Renders per second of this process, once it is warm."""
+    """Renders per second of a core by this process, once it is warm."""
     os.nice(7)
     engine.prepare()
     list(engine.render(file, [_ASKED]))
-    began, done = time.perf_counter(), 0
-    while time.perf_counter() - began < _BURN_SECONDS:
+    began, done = time.process_time(), 0
+    while time.process_time() - began < _BURN_SECONDS:
         list(engine.render(file, [_ASKED]))
         done += 1
-    return done / (time.perf_counter() - began)
+    return done / (time.process_time() - began)
 
 
 def _fsync() -> float:

@@ -1,10 +1,11 @@
 """Whether the simulation may be believed: what it says of the machine that was measured.
 
-It is fed with what single parts cost and with one client at a time; several clients, arrivals and
-several pipelines it has to foretell.
+It is fed with processor seconds: of single parts, and of an upload, in every run of a system; and
+with how long one client waits when nobody else is about. How many uploads a second several clients
+get through, how long each takes, what arrivals do and several pipelines, it has to foretell.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import Final, NamedTuple
 
@@ -59,23 +60,25 @@ def matches(costs: Costs) -> Iterator[Match]:
 
 
 def demand_of(costs: Costs, system: str) -> Demand:
-    """What one upload asks of a system's parts, as seen with one client at a time.
+    """What one upload asks of a system's parts.
 
-    What no processor was busy with in that time is waiting.
+    Waiting is what no processor was busy with while there was one client at a time.
     """
     shape = CALIBRATED[system]
     run = costs.run(shape, clients=1)
-    busy = _busy(costs, run)
+    busy = _busy(costs, [run])
     load = Load(uploads=len(run.latencies), clients=1, seed=run.load.seed)
     outcome, _ = simulate(on_one_machine(costs, shape), busy, costs.pictures, load)
     idle = fmean(run.latencies) * run.pace - fmean(outcome.latencies)
-    return msgspec.structs.replace(busy, waiting=max(0.0, idle))
+    return msgspec.structs.replace(_busy(costs, costs.runs_of(system)), waiting=max(0.0, idle))
 
 
-def _busy(costs: Costs, run: Run) -> Demand:
-    engine = fmean(picture.seconds for picture in costs.pictures)
-    cpu = {kind: run.cpu_each(kind) * run.pace for kind in KINDS}
-    if run.shape.system == "embedded":
+def _busy(costs: Costs, runs: Sequence[Run]) -> Demand:
+    """What processors spend on an upload in these runs of one system."""
+    engine, system = fmean(picture.seconds for picture in costs.pictures), runs[0].shape.system
+    uploads = sum(len(run.latencies) for run in runs)
+    cpu = {kind: sum(run.cpu.get(kind, 0.0) * run.pace for run in runs) / uploads for kind in KINDS}
+    if system == "embedded":
         part = _gateways_part(costs)
         cpu |= {"gateway": cpu["calotype"] * part, "pipeline": cpu["calotype"] * (1 - part)}
     return Demand(
@@ -85,8 +88,8 @@ def _busy(costs: Costs, run: Run) -> Demand:
         nats=cpu["nats"],
         database=cpu["postgres"],
         objects=cpu["s3"],
-        commit=1 / costs.ceilings[f"{run.shape.system}: commits on one account"],
-        publish=1 / costs.ceilings[f"{run.shape.system}: messages of one stream"],
+        commit=1 / costs.ceilings[f"{system}: commits on one account"],
+        publish=1 / costs.ceilings[f"{system}: messages of one stream"],
         children=cpu["children"] / engine,
     )
 

@@ -60,7 +60,7 @@ def measure(size: Size) -> Costs:
             began = time.perf_counter()
             pictures = bare.pictures(files)
             notes = Notes(beats, beats.pace(began, time.perf_counter()))
-            machine = bare.machine(files[0], beats)
+            machine = bare.machine(files[0])
             _embedded(notes, bodies, size)
             _cluster(notes, bodies, size)
     _say("hits of the edge")
