@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from typing import Final, NamedTuple, TextIO
 
 import pyvips
@@ -52,7 +52,7 @@ class Metronome:
         within = [beat for beat in beats if began <= beat.at <= ended]
         if not within:
             raise LookupError("the metronome stood still")
-        return _kept(within) / median(beat.cpu for beat in within)
+        return _kept(within) * fmean(1 / beat.cpu for beat in within)
 
 
 def _kept(beats: list[Beat]) -> float:
