@@ -203,7 +203,7 @@ def test_every_answer_of_the_edge_and_every_byte_is_counted(watched: Watched) ->
 
 def test_a_child_that_was_killed_is_counted_once_and_replaced(watched: Watched) -> None:
     ask = watched.prometheus.value
-    assert ask('calotype_render_children_lost_total{reason="crashed"}') == 1
+    assert ask('calotype_render_children_lost_total{reason="killed"}') == 1
     assert ask("sum(calotype_render_children)") == (os.cpu_count() or 1)
 
 
