@@ -171,6 +171,11 @@ async def generators(
         yield services, studio
 
 
+def settings_of(model: Gemini) -> dict[str, object]:
+    """Where the model is, and the key to it."""
+    return {"gemini_key": KEY, "gemini_url": model.url}
+
+
 async def ordered(services: Services) -> Order:
     database = services.database
     account = await database.run(open_account, new_id(), 100, 1_000_000)
@@ -191,8 +196,7 @@ def unheard(_: int) -> None:
 async def test_two_messages_of_one_order_ask_once(
     sqlite_file: Path, nats: Nats, model: Gemini
 ) -> None:
-    there = {"gemini_key": KEY, "gemini_url": model.url}
-    async with generators(sqlite_file.parent, nats, **there) as (services, studio):
+    async with generators(sqlite_file.parent, nats, **settings_of(model)) as (services, studio):
         order = await ordered(services)
         model.will(painted(PICTURE, seconds=1))
         beats: list[int] = []
@@ -213,8 +217,7 @@ async def test_two_messages_of_one_order_ask_once(
 async def test_a_note_that_was_left_is_taken_and_nobody_is_asked(
     sqlite_file: Path, nats: Nats, model: Gemini
 ) -> None:
-    there = {"gemini_key": KEY, "gemini_url": model.url}
-    async with generators(sqlite_file.parent, nats, **there) as (services, studio):
+    async with generators(sqlite_file.parent, nats, **settings_of(model)) as (services, studio):
         order = await ordered(services)
         note = generated_of(order.id)
         await services.stores.own.put(note.staging_key, PICTURE)
@@ -227,8 +230,7 @@ async def test_a_note_that_was_left_is_taken_and_nobody_is_asked(
 async def test_who_was_told_of_an_order_twice_does_not_take_its_original_away(
     sqlite_file: Path, nats: Nats, model: Gemini
 ) -> None:
-    there = {"gemini_key": KEY, "gemini_url": model.url}
-    async with generators(sqlite_file.parent, nats, **there) as (services, studio):
+    async with generators(sqlite_file.parent, nats, **settings_of(model)) as (services, studio):
         order = await ordered(services)
         for _ in range(2):  # the second time knowing no more of it than the first time
             await open_generator(services, studio).generate(order, unheard)
@@ -240,8 +242,7 @@ async def test_who_was_told_of_an_order_twice_does_not_take_its_original_away(
 async def test_after_a_failure_the_next_may_ask_at_once(
     sqlite_file: Path, nats: Nats, model: Gemini
 ) -> None:
-    there = {"gemini_key": KEY, "gemini_url": model.url}
-    async with generators(sqlite_file.parent, nats, **there) as (services, studio):
+    async with generators(sqlite_file.parent, nats, **settings_of(model)) as (services, studio):
         order = await ordered(services)
         model.will(blocked_prompt("SAFETY"), google_error(429, "RESOURCE_EXHAUSTED", "Quota"))
         for kind in (PromptBlocked, ModelBusy):
@@ -255,7 +256,7 @@ async def test_after_a_failure_the_next_may_ask_at_once(
 async def test_only_so_many_are_asked_for_at_the_same_time(
     sqlite_file: Path, nats: Nats, model: Gemini
 ) -> None:
-    there = {"gemini_key": KEY, "gemini_url": model.url, "gemini_calls": 1}
+    there = settings_of(model) | {"gemini_calls": 1}
     async with generators(sqlite_file.parent, nats, **there) as (services, studio):
         orders = [await ordered(services) for _ in range(2)]
         model.will(painted(PICTURE, seconds=1))

@@ -20,13 +20,8 @@ import pyvips
 _PAUSE: Final = 0.8
 _SIDE: Final = 640
 _ROOT: Final = Path(__file__).parents[2]
-_BUSY: Final = (
-    1,
-    2,
-    3,
-    6,
-    7,
-)  # user, nice, system, irq and softirq in the first line of /proc/stat
+# In the first line of /proc/stat: user, nice, system, irq and softirq; and steal.
+_BUSY: Final = (1, 2, 3, 6, 7)
 _STOLEN: Final = 8
 
 

@@ -55,8 +55,13 @@ async def ask(url: str, *lines: str) -> Got:
     finally:
         writer.close()
     first, _, body = received.partition(b"\r\n\r\n")
-    status, *fields = first.decode("latin-1").split("\r\n")
-    headers = dict(field.split(": ", 1) for field in fields)
+    status, headers = head_of(first)
     if int(headers.get("content-length", len(body))) != len(body):
         raise EOFError
-    return Got(int(status.split(" ")[1]), headers, body)
+    return Got(status, headers, body)
+
+
+def head_of(received: bytes) -> tuple[int, dict[str, str]]:
+    """Status and headers, from what stands before the empty line."""
+    status, *fields = received.decode("latin-1").split("\r\n")
+    return int(status.split(" ")[1]), dict(field.split(": ", 1) for field in fields)

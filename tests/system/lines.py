@@ -6,9 +6,11 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from tests.system.burst import LOST, Got
+from tests.system.burst import LOST, Got, head_of
 
 T = TypeVar("T")
+
+_SECONDS = 120.0
 
 
 class _Line(asyncio.Protocol):
@@ -25,6 +27,7 @@ class _Line(asyncio.Protocol):
 
     def send(self, request: bytes) -> asyncio.Future[Got]:
         self._got: asyncio.Future[Got] = asyncio.get_running_loop().create_future()
+        self._late = asyncio.get_running_loop().call_later(_SECONDS, self._transport.abort)
         self._transport.write(request)
         return self._got
 
@@ -36,6 +39,7 @@ class _Line(asyncio.Protocol):
             (status, headers), body = self._head, bytes(self._received)
             self._needed = 0
             self._received.clear()
+            self._late.cancel()
             self.open = self.open and headers.get("connection") != "close"
             if not self._got.done():
                 self._got.set_result(Got(status, headers, body[self._start :]))
@@ -52,11 +56,9 @@ class _Line(asyncio.Protocol):
         end = self._received.find(b"\r\n\r\n")
         if end < 0:
             return
-        first, *lines = self._received[:end].decode("latin-1").split("\r\n")
-        headers = dict(line.split(": ", 1) for line in lines)
-        self._head = (int(first.split(" ")[1]), headers)
+        self._head = head_of(bytes(self._received[:end]))
         self._start = end + 4
-        self._needed = self._start + int(headers["content-length"])
+        self._needed = self._start + int(self._head[1]["content-length"])
 
 
 class Lines:
@@ -66,7 +68,7 @@ class Lines:
         self._idle: list[_Line] = []
 
     async def ask(self, url: str) -> Got:
-        """One answer; LOST when the connection broke."""
+        """One answer; LOST when the connection broke, or when there was none in time."""
         _, _, place, target = url.split("/", 3)
         try:
             line = await self._line(place)
