@@ -26,6 +26,7 @@ from models.errors import (
     WrongSignature,
 )
 from models.settings import Settings
+from tests.clock import Clock
 
 PATH = "/2f9c1d7e5b3a48608c1e0d9f7b6a5c43/a-1x1.webp"
 PRESETS = {"card": {"w": "400", "h": "300", "fm": "auto"}, "tall": {"h": "900", "dpr": "2"}}
@@ -245,14 +246,6 @@ def test_an_edge_is_local_when_nobody_else_reaches_it(host: str, url: str, local
 
 
 # What an edge remembers.
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Registry:

@@ -4,14 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdn_edge.looks import Looks
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 def misses_until_refused(looks: Looks) -> int:
@@ -25,9 +18,9 @@ def misses_until_refused(looks: Looks) -> int:
 def test_a_flood_of_what_is_nowhere_is_looked_for_a_few_times_a_second() -> None:
     looks = Looks(clock := Clock())
     assert misses_until_refused(looks) == 64
-    clock.now = 10.0
+    clock.now += 10.0
     assert misses_until_refused(looks) == 64
-    clock.now = 11.0
+    clock.now += 1.0
     assert misses_until_refused(looks) == 16
 
 

@@ -25,6 +25,7 @@ from pipeline.proving import plain_endpoint, prove
 from pipeline.storage import MissingObject, Place, Storage, open_customer, open_folder
 from pipeline.stores import Stores
 from pipeline.tunnel import Tunnel
+from tests.clock import Clock
 from tests.faults import FaultProxy
 from tests.servers import S3, free_ports
 
@@ -352,14 +353,6 @@ async def test_a_silent_storage_is_given_up(
             await storage.get("a")
         proxy.thaw()
         assert await storage.get("a") == b"x"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def test_a_storage_that_keeps_failing_rests_and_one_at_a_time_looks_whether_it_is_back(
