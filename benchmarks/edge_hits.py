@@ -1,7 +1,8 @@
-"""(a) Hits of the edge beside nginx and beside granian with nothing in it: one worker each.
+"""(a) Hits of the edge beside nginx and beside granian with nothing in it: one core each.
 
-All servers run all the time and are asked in turns, several rounds, so that a busy machine harms
-each alike; figures are medians over the rounds. Needs wrk and nginx on PATH (Debian:
+Every server is one worker on the first core, wrk is on the others: what is told is what a core
+gives. All servers run all the time and are asked in turns, several rounds, so that a busy machine
+harms each alike; figures are medians over the rounds. Needs wrk and nginx on PATH (Debian:
 `apt-get install wrk nginx-light`).
 """
 
@@ -72,10 +73,25 @@ def _rounds(kilobytes: int, keys: int, seconds: int, rounds: int) -> list[Round]
         paths = [f"/{BUCKET}/{number}-{kilobytes}.webp" for number in range(keys)]
         for path in paths:
             (folder / path[1:]).write_bytes(os.urandom(kilobytes * 1024))
-        with _servers(folder) as rows:
+        first, *others = sorted(os.sched_getaffinity(0))
+        with contextlib.ExitStack() as stack:
+            with _on(first):
+                rows = stack.enter_context(_servers(folder))
+            stack.enter_context(_on(*others or [first]))
             for row in rows:
                 _ask(row, paths, 1)
             return [{row.name: _ask(row, paths, seconds) for row in rows} for _ in range(rounds)]
+
+
+@contextlib.contextmanager
+def _on(*cores: int) -> Iterator[None]:
+    """Whatever is started meanwhile runs on these cores."""
+    usual = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usual)
 
 
 @contextlib.contextmanager

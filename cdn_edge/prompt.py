@@ -15,6 +15,8 @@ import structlog
 from granian import _futures, _granian
 
 from cdn_edge.rsgi import HTTPProtocol, Scope
+from cdn_edge.unhurried import threads_of, unhurried
+from pipeline.tasks import running
 
 _inside: Any = _granian  # its stub says less than it takes
 _watching: Any = _futures
@@ -48,8 +50,9 @@ async def run_worker(number: int, stop: Any, app: Prompt, socket: Any, *options:
     app.__rsgi_init__(loop)
     threads, http, tls = options[:5], options[6:11], options[12]
     worker = _inside.RSGIWorker(number, socket, None, *threads, *http, *tls, (None, None))
-    worker.serve_async(_scheduler(loop, app), loop, stop)
-    await stopped
+    begun = threads_of(lambda: worker.serve_mtr(_scheduler(loop, app), loop, stop))
+    async with running(lambda: unhurried(begun)):
+        await stopped
 
 
 def _scheduler(loop: asyncio.AbstractEventLoop, app: Prompt) -> Any:  # noqa: ANN401
