@@ -3,8 +3,6 @@
 import asyncio
 import os
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 
@@ -33,12 +31,11 @@ class Worker:
         self._thread.join()
 
 
-async def seen(what: Callable[[], bool]) -> bool:
-    """Whether it comes true within a minute."""
-    deadline = time.monotonic() + 60
-    while not what() and time.monotonic() < deadline:
-        await asyncio.sleep(0.01)
-    return what()
+async def becomes(thread: int, policy: int) -> None:
+    """Returns when the thread is scheduled so. Raises TimeoutError."""
+    async with asyncio.timeout(60):
+        while os.sched_getscheduler(thread) != policy:  # noqa: ASYNC110 the kernel tells nobody
+            await asyncio.sleep(0.01)
 
 
 async def test_a_busy_thread_is_a_batch_thread_until_it_rests() -> None:
@@ -49,9 +46,9 @@ async def test_a_busy_thread_is_a_batch_thread_until_it_rests() -> None:
             await asyncio.sleep(0.3)
             assert os.sched_getscheduler(thread) == os.SCHED_OTHER
             worker.busy.set()
-            assert await seen(lambda: os.sched_getscheduler(thread) == os.SCHED_BATCH)
+            await becomes(thread, os.SCHED_BATCH)
             worker.busy.clear()
-            assert await seen(lambda: os.sched_getscheduler(thread) == os.SCHED_OTHER)
+            await becomes(thread, os.SCHED_OTHER)
             assert os.sched_getscheduler(0) == os.SCHED_OTHER, "nobody else is touched"
     finally:
         worker.end()

@@ -4,18 +4,10 @@ import contextlib
 import itertools
 import time
 
-from tests.prove.readers import (
-    Seen,
-    flooding,
-    megabytes,
-    p99,
-    port_of,
-    queue,
-    reading,
-    stored,
-)
+from tests.prove.readers import flooding, megabytes, p99, port_of, queue, stored
 from tests.prove.row import Ground, Outcome, Row
 from tests.stalls import connections, stalled
+from tests.system.arrivals import Seen, reading
 from tests.system.lines import with_lines
 from tests.system.world import World, world
 
@@ -39,7 +31,7 @@ def prove_flood(ground: Ground) -> Outcome:
         before, idle = _idle(system, hit, ground)
         with flooding(flood, hit.rpartition("/")[0], seconds + 5):
             time.sleep(1)
-            seen = with_lines(lambda lines: reading(lines, hit, seconds))
+            seen = reading(hit, seconds)
             grown = megabytes(system.process.pid) - before
     return _judged(ground, seen, idle, grown, {})
 
@@ -51,7 +43,7 @@ def prove_stalls(ground: Ground) -> Outcome:
         before, idle = _idle(system, hit, ground)
         port, began = port_of(system), time.monotonic()
         with stalled(port, 500, hit.partition(str(port))[2]):
-            seen = with_lines(lambda lines: reading(lines, hit, ground.times(20, short=4)))
+            seen = reading(hit, ground.times(20, short=4))
             grown = megabytes(system.process.pid) - before
             while connections(port) and time.monotonic() < began + 60:
                 time.sleep(0.2)
@@ -67,8 +59,8 @@ def prove_stalls(ground: Ground) -> Outcome:
 
 
 def _idle(system: World, hit: str, ground: Ground) -> tuple[float, float]:
-    with_lines(lambda lines: reading(lines, hit, 1))
-    seen = with_lines(lambda lines: reading(lines, hit, ground.times(10, short=2)))
+    reading(hit, 1)
+    seen = reading(hit, ground.times(10, short=2))
     return megabytes(system.process.pid), p99(seen)
 
 

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.prove.readers import Seen, conversions, crowd, p99, queue, reading, stored, timed
+from tests.prove.readers import conversions, crowd, p99, queue, stored, timed
 from tests.prove.row import Ground, Outcome, Row
+from tests.system.arrivals import Seen, reading
 from tests.system.lines import Lines, with_lines
 from tests.system.world import world
 
@@ -36,14 +37,14 @@ def overload(url: str, rate: float, seconds: float) -> list[Seen]:
 
 async def _prove(ground: Ground, lines: Lines, hit: str, converted: str) -> Outcome:
     seconds = ground.times(60, short=4)
-    await reading(lines, hit, 0.5)
-    idle = p99(await reading(lines, hit, ground.times(10, short=2)))
+    reading(hit, 0.5)
+    idle = p99(reading(hit, ground.times(10, short=2)))
     capacity = await _capacity(ground, lines, hit, conversions(converted))
     ground.say(f"{capacity:.0f} conversions a second; idle p99 {idle:.1f} ms")
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
         await asyncio.wrap_future(apart.submit(time.sleep, 0))  # it has started
         crowded = apart.submit(overload, converted, 10 * capacity, seconds)
-        hits = await reading(lines, hit, seconds * 0.95)
+        hits = await asyncio.to_thread(reading, hit, seconds * 0.95)
         seen = await asyncio.wrap_future(crowded)
     recovered = await _recovered(lines, converted)
     after = await _capacity(ground, lines, hit, conversions(converted, first=_AGAIN))
@@ -55,7 +56,7 @@ async def _capacity(ground: Ground, lines: Lines, hit: str, new: Iterator[str]) 
     """Conversions a second, beside the same reader of hits."""
     seconds = ground.times(15, short=3)
     queued = queue(lines, new, _READERS, seconds)
-    able, _ = await asyncio.gather(queued, reading(lines, hit, seconds))
+    able, _ = await asyncio.gather(queued, asyncio.to_thread(reading, hit, seconds))
     return sum(one.got.status == 200 for one in able) / seconds
 
 

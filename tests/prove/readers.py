@@ -8,23 +8,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import quantiles
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tests.system.burst import Got
+from tests.system.arrivals import Seen
 from tests.system.drawn import photo
 from tests.system.lines import Lines
 from tests.system.world import World
 
 _TURN_SECONDS = 0.015
 _STEP = 7919  # has no divisor in common with 60,000
-
-
-class Seen(NamedTuple):
-    """An answer and how long it took."""
-
-    got: Got
-    seconds: float
 
 
 def p99(seen: list[Seen]) -> float:
@@ -36,15 +28,6 @@ async def timed(lines: Lines, url: str) -> Seen:
     """One request; one whose connection breaks is answered with status 0."""
     began = time.perf_counter()
     return Seen(await lines.ask(url), time.perf_counter() - began)
-
-
-async def reading(lines: Lines, url: str, seconds: float) -> list[Seen]:
-    """One reader who asks again and again, with a little pause."""
-    seen, ends = list[Seen](), time.perf_counter() + seconds
-    while time.perf_counter() < ends:
-        seen.append(await timed(lines, url))
-        await asyncio.sleep(0.005)
-    return seen
 
 
 async def crowd(lines: Lines, urls: Iterator[str], rate: float, seconds: float) -> list[Seen]:
