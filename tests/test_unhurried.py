@@ -38,18 +38,55 @@ async def becomes(thread: int, policy: int) -> None:
             await asyncio.sleep(0.01)
 
 
+async def changing(thread: int, busy: threading.Event, hasty: int) -> None:
+    """In haste, as a batch while it is busy, and in haste again."""
+    async with running(lambda: unhurried([thread])):
+        await becomes(thread, hasty)
+        busy.set()
+        await becomes(thread, os.SCHED_BATCH)
+        busy.clear()
+        await becomes(thread, hasty)
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER, "nobody else is touched"
+
+
+def may_have_real_time() -> bool:
+    """Whether the kernel lets us."""
+    probe = Worker()
+    (thread,) = threads_of(probe.begin)
+    try:
+        os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(1))
+    except PermissionError:
+        return False
+    finally:
+        probe.end()
+    return True
+
+
 async def test_a_busy_thread_is_a_batch_thread_until_it_rests() -> None:
     worker = Worker()
     (thread,) = threads_of(worker.begin)
     try:
-        async with running(lambda: unhurried([thread])):
-            await asyncio.sleep(0.3)
-            assert os.sched_getscheduler(thread) == os.SCHED_OTHER
-            worker.busy.set()
-            await becomes(thread, os.SCHED_BATCH)
-            worker.busy.clear()
-            await becomes(thread, os.SCHED_OTHER)
-            assert os.sched_getscheduler(0) == os.SCHED_OTHER, "nobody else is touched"
+        hasty = os.SCHED_RR if may_have_real_time() else os.SCHED_OTHER
+        await changing(thread, worker.busy, hasty)
+    finally:
+        worker.end()
+
+
+async def test_where_real_time_is_forbidden_threads_are_as_usual(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    really = os.sched_setscheduler
+
+    def forbid(thread: int, policy: int, param: os.sched_param) -> None:
+        if policy == os.SCHED_RR:
+            raise PermissionError
+        really(thread, policy, param)
+
+    monkeypatch.setattr(os, "sched_setscheduler", forbid)
+    worker = Worker()
+    (thread,) = threads_of(worker.begin)
+    try:
+        await changing(thread, worker.busy, os.SCHED_OTHER)
     finally:
         worker.end()
 
