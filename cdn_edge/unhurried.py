@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.25
 """Also the longest that real-time threads can keep everybody else from a processor."""
 _BUSY = 0.5
 """Of one processor. The reading thread alone takes 0.7 of one when hits are all there is to do."""
