@@ -1,4 +1,9 @@
-"""Questions that come while others are being answered, asked together as soon as those are."""
+"""Questions that come while others are being answered, asked together as soon as those are.
+
+Who floods us asks for what is not there, and waits for an answer before the next question. So
+while many are asked together and most of them in vain, the next ones are let gather for a while:
+a flood is slowed down to what costs little, and an answer among it comes that much later.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -11,6 +16,8 @@ AskAll: TypeAlias = Callable[[Collection[Q]], Awaitable[Mapping[Q, A]]]
 
 _AT_ONCE = 2
 _MOST = 64
+_MANY = 4
+_PAUSE_SECONDS = 0.05
 
 
 class Gathering(Generic[Q, A]):
@@ -44,18 +51,22 @@ class Gathering(Generic[Q, A]):
             while self._waiting:
                 now, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 if still := [one for one in now if not one[1].done()]:
-                    await self._answer(still)
+                    found = await self._answer(still)
+                    if len(still) >= _MANY and 2 * found < len(still):
+                        await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             self._free += 1
 
-    async def _answer(self, asked: list[tuple[Q, asyncio.Future[A | None]]]) -> None:
+    async def _answer(self, asked: list[tuple[Q, asyncio.Future[A | None]]]) -> int:
+        """How many had an answer; those to whom it could not be said count as if they had."""
         try:
             answers = await self._ask_all({question for question, _ in asked})
         except Exception as error:  # noqa: BLE001  # theirs, whatever it is
             for _, future in asked:
                 if not future.done():
                     future.set_exception(error)
-            return
+            return len(asked)
         for question, future in asked:
             if not future.done():
                 future.set_result(answers.get(question))
+        return sum(answers.get(question) is not None for question, _ in asked)

@@ -1,6 +1,7 @@
 """The edge as a whole: what it remembers, what it forgets, and what it does when others fail."""
 
 import asyncio
+import gc
 import os
 import random
 import socket
@@ -98,6 +99,31 @@ async def test_a_failure_is_shared_with_no_later_reader(shelf: Shelf) -> None:
         assert len(shelf.fetches) == 1
         shelf.fetch_error = None
         assert (await get(edge, PATH)).status == 200
+
+
+@pytest.mark.parametrize("broken", [None, "find_error", "fetch_error"])
+async def test_an_answer_leaves_no_circles_that_only_a_garbage_collection_would_find(
+    shelf: Shelf, broken: str | None
+) -> None:
+    """A flood of missing keys stopped everybody for 15 to 40 ms whenever 18,000 had gathered."""
+    shelf.put(KEY, b"picture")
+    if broken:
+        setattr(shelf, broken, ConnectionError("x"))
+    async with opened(shelf) as (edge, _):
+
+        async def ask(turn: int) -> None:
+            missing = [f"{PATH[:-5]}{turn}{number}x1.webp" for number in range(5)]
+            await asyncio.gather(*(get(edge, path) for path in (*missing, *missing, PATH)))
+
+        await ask(0)
+        gc.collect()
+        gc.disable()
+        try:
+            for turn in range(1, 20):
+                await ask(turn)
+            assert gc.collect() < 19
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("broken", ["find_error", "fetch_error"])

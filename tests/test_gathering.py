@@ -75,3 +75,36 @@ async def test_who_gives_up_is_not_asked_for_and_costs_nobody_an_answer() -> Non
     oracle.gate.set()
     assert await patient == 12
     assert oracle.asked == [{0}, {6}]
+
+
+async def batches_within(seconds: float, question: int) -> int:
+    """How often an oracle is asked when 16 readers ask again as soon as they are answered."""
+    oracle = Oracle()
+    gathering = Gathering(oracle.ask_all)
+
+    async def ask_again_and_again() -> None:
+        while True:
+            await gathering.ask(question)
+
+    readers = [asyncio.create_task(ask_again_and_again()) for _ in range(16)]
+    await asyncio.sleep(seconds)
+    for reader in readers:
+        reader.cancel()
+    await asyncio.gather(*readers, return_exceptions=True)
+    return len(oracle.asked)
+
+
+async def test_who_floods_in_vain_is_slowed_down_and_who_finds_is_not() -> None:
+    in_vain = await batches_within(0.5, 1)
+    assert 2 <= in_vain <= 2 * 0.5 / 0.05 + 4
+    assert await batches_within(0.5, 2) > 4 * in_vain
+
+
+async def test_a_few_in_vain_wait_for_nobody() -> None:
+    oracle = Oracle()
+    gathering = Gathering(oracle.ask_all)
+    for _ in range(200):
+        assert await asyncio.wait_for(gathering.ask(1), 5) is None
+    async with asyncio.timeout(5):  # with a pause of 50 ms each they took ten seconds
+        for _ in range(200):
+            await asyncio.gather(gathering.ask(1), gathering.ask(3), gathering.ask(5))
