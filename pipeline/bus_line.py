@@ -204,11 +204,11 @@ class Wire(TcpTransport):
 
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         """A new connection. One that was begun before and led nowhere is given up."""
-        if self._left:
-            raise asyncio.CancelledError  # its client missed that it was told to stop
         self.let_go()
+        self._go_on()
         self._open = not self._sealed
         await super().connect(uri, buffer_size, connect_timeout)
+        self._go_on()
 
     async def connect_tls(
         self,
@@ -239,6 +239,11 @@ class Wire(TcpTransport):
         """Let go for good."""
         self._left = True
         self.let_go()
+
+    def _go_on(self) -> None:
+        if self._left:  # and its client missed that it was told to stop
+            self.let_go()
+            raise asyncio.CancelledError
 
     def let_go(self) -> None:
         """Close now, whatever is unsent."""

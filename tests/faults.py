@@ -22,6 +22,7 @@ Piece = tuple[float, bytes]  # when it came, what came; no bytes mean the end
 
 CHUNK = 65536
 IN_FLIGHT = 256  # chunks; what a long fat pipe holds
+IDLE = 0.25  # seconds; who was late for less goes on as if he had not been
 TICK = 0.02  # seconds; how finely a narrow link is shared out
 BOTH: tuple[Way, ...] = ("up", "down")
 
@@ -161,7 +162,8 @@ class FaultProxy:
             ends.create_task(self._hand_on(way, pieces, writer))
 
     async def _hand_on(self, way: Way, pieces: asyncio.Queue[Piece], writer: StreamWriter) -> None:
-        carried = 0
+        clock = asyncio.get_running_loop().time
+        carried, free = 0, clock()
         async for data in self._late(way, pieces):
             for piece in _cut(data, self._weather[way]):
                 await self._moving.wait()
@@ -173,7 +175,9 @@ class FaultProxy:
                 self.carried[way] += len(piece[:room])
                 if now.limit is not None and carried >= now.limit:
                     raise ConnectionAbortedError
-                await asyncio.sleep(now.pause + len(piece) / (now.bandwidth or float("inf")))
+                free = clock() if clock() - free > IDLE else free  # else who woke late catches up
+                free += len(piece) / (now.bandwidth or float("inf"))
+                await asyncio.sleep(now.pause + max(0.0, free - clock()))
         writer.write_eof()
 
     async def _late(self, way: Way, pieces: asyncio.Queue[Piece]) -> AsyncIterator[bytes]:

@@ -4,17 +4,20 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from time import monotonic
+from urllib.parse import urlparse
 
 import pytest
 
 from models.errors import Unavailable
 from models.events import outcome_subject
 from pipeline.bus import Bus, Delivery, Said, connect
-from pipeline.bus_line import Where
+from pipeline.bus_line import Where, Wire
 from tests.faults import FaultProxy
 from tests.servers import Nats
 
 SUBJECT = "calotype.orders.one"
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @contextlib.asynccontextmanager
@@ -325,6 +328,31 @@ async def test_a_line_that_swallows_everything_for_ever_is_replaced(nats: Nats) 
                 await bus.publish(outcome_subject("order"), b"said", "id")
                 assert await heard.get() == b"said"
         assert good.accepted
+
+
+async def test_a_connection_that_stands_after_its_client_has_left_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    really, wire, gone = asyncio.open_connection, Wire(), asyncio.Event()
+
+    async def late(host: str, port: int, **more: int) -> Streams:
+        made = await really(host, port, **more)
+        wire.leave()
+        return made
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        gone.set()
+        writer.close()
+
+    monkeypatch.setattr(asyncio, "open_connection", late)
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(asyncio.CancelledError):
+            await wire.connect(urlparse(f"nats://127.0.0.1:{port}"), 65_536, 5)
+        async with asyncio.timeout(5):
+            await gone.wait()
 
 
 async def test_who_waits_for_work_gets_away_at_once_whatever_the_server_does(nats: Nats) -> None:
