@@ -17,6 +17,7 @@ AskAll: TypeAlias = Callable[[Collection[Q]], Awaitable[Mapping[Q, A]]]
 _AT_ONCE = 2
 _MOST = 64
 _MANY = 4
+"""So few in vain are nobody's flood: a page whose pictures are not there yet."""
 _PAUSE_SECONDS = 0.05
 
 

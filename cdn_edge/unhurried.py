@@ -60,10 +60,7 @@ def _used(threads: list[int]) -> float:
 
 def _hasten(threads: list[int]) -> None:
     for thread in threads:
-        try:
-            _schedule(thread, os.SCHED_RR, priority=1)
-        except PermissionError:
-            _schedule(thread, os.SCHED_OTHER)
+        _schedule(thread, os.SCHED_RR, priority=1) or _schedule(thread, os.SCHED_OTHER)
 
 
 def _relax(threads: list[int]) -> None:
@@ -71,7 +68,10 @@ def _relax(threads: list[int]) -> None:
         _schedule(thread, os.SCHED_BATCH)
 
 
-def _schedule(thread: int, policy: int, priority: int = 0) -> None:
-    """Raises PermissionError."""
-    with contextlib.suppress(ProcessLookupError):  # it has ended
+def _schedule(thread: int, policy: int, priority: int = 0) -> bool:
+    """Whether it was done; else we may not, or the thread has ended."""
+    try:
         os.sched_setscheduler(thread, policy, os.sched_param(priority))
+    except OSError:
+        return False
+    return True
