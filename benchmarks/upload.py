@@ -12,21 +12,17 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from http import HTTPStatus
-from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median, quantiles
 from typing import IO, Final, NamedTuple, cast
-from urllib.parse import urlsplit
 
 import msgspec
 import pyvips
 from measured import Measured, table
 
+from benchmarks.scaling.client import body_of, client_with, upload
 from models.outputs import Mezzanine
 from models.recipe import Recipe, Resize, Webp, thumbnails
 from pipeline.studio import Studio
@@ -36,8 +32,6 @@ PHOTOS: Final = Path(__file__).parents[2] / "shared" / "photos"
 ASKED: Final = Recipe(resize=Resize(width=1200), output=Webp())
 WORKING_COPY: Final = msgspec.structs.replace(ASKED, output=Mezzanine())
 ORDER: Final = [*thumbnails(None), ASKED, WORKING_COPY]  # what the system makes of the same
-BOUNDARY: Final = "----calotype-benchmark"
-FORM: Final = f"multipart/form-data; boundary={BOUNDARY}"
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -124,10 +118,11 @@ def measure(system: System, picture: bytes, concurrency: int, uploads: int) -> M
     Which is measured before and after: machines that others use too get slower and faster.
     """
     before = asyncio.run(bare_seconds(picture, uploads // 2))
-    upload_many(system, picture, concurrency, min(4, uploads))  # both sides are warm
+    body = body_of(picture)
+    asyncio.run(upload_many(system, body, concurrency, min(4, uploads)))  # both sides are warm
     outside = cpu_outside_children(system.process)
     began = time.perf_counter()
-    times = upload_many(system, picture, concurrency, uploads)
+    times = asyncio.run(upload_many(system, body, concurrency, uploads))
     took = time.perf_counter() - began
     outside = cpu_outside_children(system.process) - outside
     bare = (before + asyncio.run(bare_seconds(picture, uploads // 2))) / 2
@@ -144,32 +139,16 @@ def measure(system: System, picture: bytes, concurrency: int, uploads: int) -> M
     return Measured(f"upload: concurrency {concurrency}", bare * uploads / took, target, figures)
 
 
-def upload_many(system: System, picture: bytes, concurrency: int, uploads: int) -> list[float]:
-    """Seconds of each upload, by clients who cost next to nothing: they are on the same cores."""
-    body, own = _form(picture), threading.local()
-    headers = {"Authorization": f"Bearer {system.key}", "Content-Type": FORM}
+async def upload_many(system: System, body: bytes, concurrency: int, uploads: int) -> list[float]:
+    """Seconds of each upload."""
+    turns = asyncio.Semaphore(concurrency)
+    async with client_with(system.key) as http:
 
-    def upload(_: int) -> float:
-        if not hasattr(own, "line"):
-            own.line = HTTPConnection(urlsplit(system.api).netloc, timeout=120)
-        began = time.perf_counter()
-        own.line.request("POST", "/api/v1/images", body, headers)
-        answer = own.line.getresponse()
-        said = answer.read()
-        if answer.status != HTTPStatus.OK:
-            raise RuntimeError(said.decode())
-        return time.perf_counter() - began
+        async def one() -> float:
+            async with turns:
+                return await upload(http, system.api, body)
 
-    with ThreadPoolExecutor(concurrency) as clients:
-        return list(clients.map(upload, range(uploads)))
-
-
-def _form(picture: bytes) -> bytes:
-    """A picture and the one size that is asked of it."""
-    field = '--{0}\r\nContent-Disposition: form-data; name="{1}"{2}\r\n\r\n'
-    asked = field.format(BOUNDARY, "resizeOptions", "") + '{"width": 1200}\r\n'
-    image = field.format(BOUNDARY, "image", '; filename="a.jpg"\r\nContent-Type: image/jpeg')
-    return asked.encode() + image.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
+        return list(await asyncio.gather(*(one() for _ in range(uploads))))
 
 
 def processes(root: int) -> Iterator[tuple[int, str]]:

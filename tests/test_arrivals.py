@@ -38,7 +38,7 @@ def server(pause: float = 0, answers: int = 10_000) -> Iterator[str]:
 
 
 def test_who_looks_late_does_not_count_his_own_delay() -> None:
-    with server() as url, Reader(url) as reader:
+    with server() as url, contextlib.closing(Reader(url)) as reader:
         for _ in range(FIRST):
             reader.ask()
         began = reader.send()
@@ -57,6 +57,6 @@ def test_what_the_server_takes_counts() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_a_broken_connection_is_told_and_replaced() -> None:
-    with server(answers=3) as url, Reader(url) as reader:
+    with server(answers=3) as url, contextlib.closing(Reader(url)) as reader:
         statuses = [reader.ask().got.status for _ in range(8)]
     assert statuses == [200, 200, 200, 0, 200, 200, 200, 0]

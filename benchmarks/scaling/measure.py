@@ -12,12 +12,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from benchmarks.scaling import bare, ceilings
+from benchmarks.scaling.client import body_of
 from benchmarks.scaling.clustered import clustered, with_pipelines
 from benchmarks.scaling.costs import Costs, Edge, Idle, Load, Run
 from benchmarks.scaling.embedded import System, embedded
 from benchmarks.scaling.hits import hits, misses
 from benchmarks.scaling.metronome import Metronome, metronome
-from benchmarks.scaling.traffic import body_of, idle, run
+from benchmarks.scaling.traffic import idle, run
 from benchmarks.subjects import varied
 
 _SUBJECTS: Final = 6
@@ -54,7 +55,7 @@ def measure(size: Size) -> Costs:
     """All of it, in about six minutes on two quiet cores when it is long."""
     with tempfile.TemporaryDirectory() as folder:
         files = varied(Path(folder))[:_SUBJECTS]
-        bodies = [body_of(file) for file in files]
+        bodies = [body_of(file.read_bytes(), file.name) for file in files]
         _say("what the engine, the cores and the disk can do")
         with metronome() as beats:
             began = time.perf_counter()

@@ -5,14 +5,14 @@ processor than the answers took. So the kernel says when the last bytes came in 
 as it would on a machine of his own. Linux only.
 """
 
+import contextlib
 import socket
 import struct
 import time
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tests.system.burst import LOST, Got, head_of
+from tests.system.burst import LOST, Got, head_within
 
 _STAMPS = 35
 """SO_TIMESTAMPNS, and what it calls its messages; Python does not name it."""
@@ -38,15 +38,8 @@ class Reader:
         self._request = f"GET {parts.path} HTTP/1.1\r\nHost: edge\r\n\r\n".encode()
         self._socket = self._connected()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Hang up."""
         self._socket.close()
 
     def ask(self) -> Seen:
@@ -66,16 +59,16 @@ class Reader:
 
     def receive(self, began: int) -> Seen:
         """What came, and how long after the question. Raises OSError, EOFError."""
-        received, needed, arrived = bytearray(), 0, 0
-        while not needed or len(received) < needed:
+        received, head, arrived = bytearray(), None, 0
+        while head is None or len(received) < head.end:
             data, stamps, _, _ = self._socket.recvmsg(_ROOM, socket.CMSG_SPACE(_STAMP.size))
             if not data:
                 raise EOFError
             received += data
             arrived = _nanoseconds(stamps)
-            needed = needed or _length(received)
-        head, _, body = bytes(received).partition(b"\r\n\r\n")
-        return Seen(Got(*head_of(head), body), (arrived - began) / 1e9)
+            head = head or head_within(received)
+        got = Got(head.status, head.headers, bytes(received[head.start :]))
+        return Seen(got, (arrived - began) / 1e9)
 
     def _connected(self) -> socket.socket:
         made = socket.socket()
@@ -95,19 +88,10 @@ def _nanoseconds(stamps: list[tuple[int, int, bytes]]) -> int:
     return time.time_ns()
 
 
-def _length(received: bytearray) -> int:
-    """Of the whole answer, once its head is there; 0 before."""
-    end = received.find(b"\r\n\r\n")
-    if end < 0:
-        return 0
-    _, headers = head_of(bytes(received[:end]))
-    return end + 4 + int(headers["content-length"])
-
-
 def reading(url: str, seconds: float) -> list[Seen]:
     """One reader who asks again and again, with a little pause."""
     seen, ends = list[Seen](), time.perf_counter() + seconds
-    with Reader(url) as reader:
+    with contextlib.closing(Reader(url)) as reader:
         while time.perf_counter() < ends:
             seen.append(reader.ask())
             time.sleep(0.005)

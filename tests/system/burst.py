@@ -65,3 +65,21 @@ def head_of(received: bytes) -> tuple[int, dict[str, str]]:
     """Status and headers, from what stands before the empty line."""
     status, *fields = received.decode("latin-1").split("\r\n")
     return int(status.split(" ")[1]), dict(field.split(": ", 1) for field in fields)
+
+
+class Head(NamedTuple):
+    """What stands before a body, and where in what was received that begins and ends."""
+
+    status: int
+    headers: dict[str, str]
+    start: int
+    end: int
+
+
+def head_within(received: bytes | bytearray) -> Head | None:
+    """The head of an answer that may not be here yet."""
+    at = received.find(b"\r\n\r\n")
+    if at < 0:
+        return None
+    status, headers = head_of(bytes(received[:at]))
+    return Head(status, headers, at + 4, at + 4 + int(headers["content-length"]))

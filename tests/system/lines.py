@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from tests.system.burst import LOST, Got, head_of
+from tests.system.burst import LOST, Got, Head, head_within
 
 T = TypeVar("T")
 
@@ -19,8 +19,7 @@ class _Line(asyncio.Protocol):
     def __init__(self) -> None:
         self.open = True
         self._received = bytearray()
-        self._needed = 0
-        self._head: tuple[int, dict[str, str]] = (0, {})
+        self._head: Head | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
@@ -33,16 +32,15 @@ class _Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        if not self._needed:
-            self._read_head()
-        if self._needed and len(self._received) >= self._needed:
-            (status, headers), body = self._head, bytes(self._received)
-            self._needed = 0
+        head = self._head = self._head or head_within(self._received)
+        if head and len(self._received) >= head.end:
+            got = Got(head.status, head.headers, bytes(self._received[head.start :]))
+            self._head = None
             self._received.clear()
             self._late.cancel()
-            self.open = self.open and headers.get("connection") != "close"
+            self.open = self.open and head.headers.get("connection") != "close"
             if not self._got.done():
-                self._got.set_result(Got(status, headers, body[self._start :]))
+                self._got.set_result(got)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 however it was lost
         self.open = False
@@ -51,14 +49,6 @@ class _Line(asyncio.Protocol):
 
     def close(self) -> None:
         self._transport.close()
-
-    def _read_head(self) -> None:
-        end = self._received.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        self._head = head_of(bytes(self._received[:end]))
-        self._start = end + 4
-        self._needed = self._start + int(self._head[1]["content-length"])
 
 
 class Lines:
