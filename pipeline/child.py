@@ -8,7 +8,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,8 +110,8 @@ def _perform(job: object, place: Place) -> Iterator[Reply]:
 
 
 def _render(job: RenderJob, place: Place) -> Iterator[Printed]:
-    by = partial(place.lately.decode, job.name)
-    pictures = engine.pictures(Path(job.source), job.recipes, place.watch, by)
+    reader = place.lately.named(job.name) if job.name else None
+    pictures = engine.pictures(Path(job.source), job.recipes, place.watch, reader)
     for picture, numbers in _in_time(pictures, place.limits):
         for number in numbers:
             made = _encoded(picture, job.recipes[number].output, place.watch)

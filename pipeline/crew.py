@@ -96,6 +96,7 @@ class Crew:
             self.busy_seconds += worked
             self._meter.count("calotype_render_busy_seconds_total", by=worked)
             self._rest(child)
+        await asyncio.sleep(0)  # who has it now asks it before we look at what it made for us
 
     async def _turn(self, urgency: float) -> Child:
         if self._closed:

@@ -14,11 +14,12 @@ from models.recipe import Recipe, settle
 from pipeline import geometry
 from pipeline.engine_develop import decode, place
 from pipeline.engine_drawing import near_lossless
-from pipeline.engine_encode import format_of, icon_sides, mount, save
+from pipeline.engine_encode import format_of, icon_sides, mount, write
 from pipeline.engine_errors import reading, writing
 from pipeline.engine_expose import Exposure, expose
 from pipeline.engine_keep import keep, take
 from pipeline.engine_load import Load, Original, number, open_original
+from pipeline.engine_webp import prepare_webp
 from pipeline.geometry import Size
 from pipeline.prints import CONTENT_TYPES, EXTENSIONS, Canvas, Picture, Print, Probe
 from pipeline.shelf import Shelf
@@ -47,11 +48,26 @@ def _unwatched(_step: Step, _kind: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-class Decode(Protocol):
-    """Decodes an original; `shared` when the picture will be read more than once."""
+class Reader(Protocol):
+    """Reads originals: anew, or what was read before."""
 
-    def __call__(self, original: Original, how: Load, *, shared: bool) -> pyvips.Image:
-        """The picture in its working space."""
+    def open(self, source: Path) -> Original:
+        """The file, sniffed and opened."""
+
+    def decode(self, original: Original, how: Load, *, shared: bool) -> pyvips.Image:
+        """The picture in its working space; `shared` when it will be read more than once."""
+
+
+class Anew:
+    """Reads everything from its file."""
+
+    def open(self, source: Path) -> Original:
+        """The file, sniffed and opened."""
+        return open_original(source)
+
+    def decode(self, original: Original, how: Load, *, shared: bool) -> pyvips.Image:
+        """The picture in its working space: in memory if it is shared, else a stream."""
+        return decode(original, how, shared=shared)
 
 
 def prepare() -> None:
@@ -63,6 +79,7 @@ def prepare() -> None:
         "VipsForeignLoadSvg", state=False
     )  # librsvg follows nothing from memory
     pi_heif.options.DECODE_THREADS = 1
+    prepare_webp()
 
 
 def probe(source: Path) -> Probe:
@@ -99,7 +116,7 @@ def encode(picture: Picture, output: Output) -> Print:
     if isinstance(output, Mezzanine):
         output = near_lossless(mount(picture, output))
     with writing():
-        data = save(mount(picture, output), output, frame)
+        data = write(picture, output, frame)
     if isinstance(output, Ico):
         side = icon_sides(output, frame)[-1]
         frame = Size(side, side)
@@ -118,10 +135,11 @@ def pictures(
     source: Path,
     recipes: Sequence[Recipe],
     watch: Watch = _unwatched,
-    by: Decode | None = None,
+    reader: Reader | None = None,
 ) -> Iterator[tuple[Picture, tuple[int, ...]]]:
     """Each distinct picture once, with the positions of the recipes that are printed from it."""
-    original = open_original(source)
+    reader = reader or Anew()
+    original = reader.open(source)
     wanted: dict[Exposure, list[int]] = {}
     for i, recipe in enumerate(recipes):
         wanted.setdefault(expose(original, settle(recipe)), []).append(i)
@@ -129,7 +147,7 @@ def pictures(
     for exposure, positions in wanted.items():
         with reading():
             with watch("decode", original.format):
-                make = partial(by or decode, original, exposure.load)
+                make = partial(reader.decode, original, exposure.load)
                 image = decodes.take(exposure.load, make)
             with watch("resize", original.format):
                 picture = place(exposure, image)

@@ -13,6 +13,7 @@ from models.outputs import Avif, Chroma, Gif, Ico, Jpeg, Mezzanine, Output, Png,
 from pipeline import geometry
 from pipeline.engine_chroma import needs_full_chroma
 from pipeline.engine_colour import flatten
+from pipeline.engine_webp import can_write, write_webp
 from pipeline.geometry import Size
 from pipeline.prints import Canvas, Picture
 
@@ -78,8 +79,17 @@ _ICO_SIZES: Final = (16, 32, 48)
 _ICO_MOST: Final = 256
 
 
+def write(picture: Picture, output: Output, frame: Size) -> bytes:
+    """The file's bytes, by the encoder that is quickest for them. `frame` is the size of one."""
+    settled = settle(output)
+    if not can_write(settled, picture):
+        return save(mount(picture, output), output, frame)
+    _check_sides(format_of(settled), frame)
+    return write_webp(picture, settled)
+
+
 def save(image: pyvips.Image, output: Output, frame: Size) -> bytes:
-    """The file's bytes. `image` is 8-bit sRGB, a strip of frames of the given size."""
+    """By libvips. `image` is 8-bit sRGB, a strip of frames of the given size."""
     settled = settle(output)
     _check_sides(format_of(output), frame)
     image = _flattened(image, settled)

@@ -12,10 +12,12 @@ from models.outputs import Avif, Gif, Jpeg, Mezzanine, Output, Png, Webp
 from models.recipe import Recipe
 from pipeline.extent import Extent, extent
 from pipeline.prints import Probe
+from pipeline.webp_still import is_still
 
 _HEAP = 24 << 20  # what any job moves: line caches, tables, libvips itself
 _EIGHT_BITS = 8
 _COLOURS = 3
+_STILL_WEBP = 13.0  # Pillow holds the pixels in its own way, too
 _SLOW_AVIF = 4  # the effort from which libaom keeps more
 _HEIF = {"avif": (16.0, 25.0), "heic": (7.0, 12.0)}  # up to 8 bits, and more
 
@@ -92,7 +94,10 @@ def _sharing(probe: Probe, extents: Sequence[Extent]) -> int:
 
 def _writing(output: Output, here: Extent, *, clear: bool) -> float:
     """What an encoder adds to the picture it reads; films are written frame by frame."""
-    frame = here.pixels / here.frames * _encoder(output, clear=clear)
+    pixels = here.pixels // here.frames
+    if is_still(output, pixels, here.frames) and not clear and not output.lossless:
+        return pixels * _STILL_WEBP
+    frame = pixels * _encoder(output, clear=clear)
     return frame if here.frames == 1 else frame + here.pixels * 2.5
 
 

@@ -1,17 +1,17 @@
 """What a child decoded lately it does not decode again, and it never keeps more than it may."""
 
-from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.errors import DamagedImage
 from models.outputs import Jpeg
 from models.recipe import Recipe, Resize
 from pipeline import engine, engine_develop, engine_lately
 from pipeline.engine_lately import Lately
-from pipeline.engine_load import Load, open_original
+from pipeline.engine_load import Load, Original, open_original
 from tests import pictures
 
 _WIDTH, _HEIGHT = 64, 48
@@ -38,9 +38,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _made(path: Path, width: int, by: engine.Decode | None = None) -> bytes:
+def _made(path: Path, width: int, reader: engine.Reader | None = None) -> bytes:
     recipe = Recipe(resize=Resize(width=width), output=Jpeg())
-    ((picture, _),) = engine.pictures(path, [recipe], by=by)
+    ((picture, _),) = engine.pictures(path, [recipe], reader=reader)
     return engine.encode(picture, recipe.output).data
 
 
@@ -50,20 +50,48 @@ def test_other_sizes_of_a_picture_are_made_of_one_decode_and_look_the_same(
     photo, lately = tmp_path / "photo", Lately(12_000_000)
     photo.write_bytes(pictures.jpeg(1200, 800))
     for width in (700, 800, 900, 700):
-        by = partial(lately.decode, "a photo")
-        assert _made(photo, width, by) == _made(photo, width)
+        assert _made(photo, width, lately.named("a photo")) == _made(photo, width)
     assert decoded == [Load()]
-    assert _made(photo, 200, partial(lately.decode, "a photo")) == _made(photo, 200)
+    assert _made(photo, 200, lately.named("a photo")) == _made(photo, 200)
     assert len(decoded) == 2  # a decoder that shrinks gives other pixels
 
 
-def test_what_has_no_name_or_is_large_is_not_kept(small: Path, decoded: list[Load]) -> None:
-    for name, room in (("", 100 * _ONE), ("large", 3 * _ONE)):
-        lately = Lately(room)
-        for _ in range(2):
-            _made(small, 20, partial(lately.decode, name))
-        assert lately.weight == 0
-    assert len(decoded) == 4
+def test_what_is_large_is_not_kept(small: Path, decoded: list[Load]) -> None:
+    lately = Lately(3 * _ONE)
+    for _ in range(2):
+        _made(small, 20, lately.named("large"))
+    assert lately.weight == 0
+    assert len(decoded) == 2
+
+
+def test_a_header_is_read_once_and_the_file_is_found_where_it_lies_now(
+    tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    def counted(path: Path) -> Original:
+        opened.append(path)
+        return open_original(path)
+
+    monkeypatch.setattr(engine_lately, "open_original", counted)
+    elsewhere, lately = tmp_path / "elsewhere", Lately(0)
+    before = _made(small, 20, lately.named("a"))
+    elsewhere.write_bytes(small.read_bytes())
+    assert _made(elsewhere, 20, lately.named("a")) == before
+    elsewhere.unlink()
+    with pytest.raises(DamagedImage):
+        _made(elsewhere, 20, lately.named("a"))  # nothing of it was kept but the header
+    assert opened == [small]
+    for name in map(str, range(100)):
+        lately.open(name, small)
+    lately.open("a", small)
+    assert len(opened) == 102
+
+
+def test_a_file_that_would_stay_open_is_opened_every_time(tmp_path: Path) -> None:
+    lately, kept_open = Lately(0), tmp_path / "webp"
+    kept_open.write_bytes(pictures.webp())
+    assert lately.open("a", kept_open) is not lately.open("a", kept_open)
 
 
 @settings(max_examples=40, deadline=None)
