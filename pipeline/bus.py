@@ -256,16 +256,16 @@ class Bus:
             for ear in ears:
                 await self._line.remove(ear)
 
-    def whisper(self, subject: str, data: bytes) -> None:
+    def whisper(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Say something to who listens right now. Waits for nothing; lost when the bus is away."""
         if self.connected and len(self._whispers) < _MOST_WHISPERS:
-            task = asyncio.create_task(self._whisper(subject, data))
+            task = asyncio.create_task(self._whisper(subject, data, headers))
             self._whispers.add(task)
             task.add_done_callback(self._whispers.discard)
 
-    async def _whisper(self, subject: str, data: bytes) -> None:
+    async def _whisper(self, subject: str, data: bytes, headers: Mapping[str, str] | None) -> None:
         with contextlib.suppress(*AWAY):
-            await self._line.client.publish(subject, data)
+            await self._line.client.publish(subject, data, headers=dict(headers or {}) or None)
 
     async def extent(self) -> Extent:
         """What the stream of purges holds right now. Raises Unavailable when it cannot be told."""
@@ -345,6 +345,8 @@ class Bus:
     async def aclose(self) -> None:
         """Leave politely, within two seconds."""
         self._ended = True
+        if self._whispers:
+            await asyncio.wait(self._whispers, timeout=1)
         await self._line.aclose()
 
 

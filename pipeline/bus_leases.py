@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import nats.errors
 import nats.js.errors
-from nats.js.api import StorageType
+from nats.js.api import Header, StorageType
 from nats.js.kv import KeyValue
 
 from models.errors import Unavailable
@@ -23,7 +23,8 @@ _AWAY = (nats.errors.Error, nats.js.errors.Error, asyncio.TimeoutError, OSError)
 class Lease:
     """Held from now on; renewed until the block around it ends."""
 
-    def __init__(self, table: KeyValue, name: str, revision: int) -> None:
+    def __init__(self, bus: Bus, table: KeyValue, name: str, revision: int) -> None:
+        self._bus = bus
         self._table = table
         self._name = name
         self._revision = revision
@@ -41,13 +42,14 @@ class Lease:
         finally:
             first.cancel()
             over.set()
-            # A renewal under way is waited for: without its revision nothing can be let go.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE):
-                    await asyncio.gather(*beats)
-            with contextlib.suppress(*_AWAY):
-                async with asyncio.timeout(_PATIENCE):
-                    await self._table.delete(self._name, last=self._revision)
+            if beats:  # without the revision of one that is under way nothing can be let go
+                await asyncio.wait(beats, timeout=_PATIENCE)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Nobody waits for the server to say that it heard: what it misses ends by itself."""
+        last = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(self._revision)}
+        self._bus.whisper(f"$KV.{BUCKET}.{self._name}", b"", {"KV-Operation": "DEL"} | last)
 
     async def _beat(self, over: asyncio.Event) -> None:
         while not over.is_set():
@@ -73,7 +75,7 @@ class Leases:
         try:
             async with asyncio.timeout(_PATIENCE):
                 table = self._table or await self._open()
-                return Lease(table, name, await table.create(name, b""))
+                return Lease(self._bus, table, name, await table.create(name, b""))
         except nats.js.errors.KeyWrongLastSequenceError:
             return None
         except _AWAY as error:

@@ -15,7 +15,7 @@ from pipeline.bus_leases import BUCKET, Lease, Leases
 from pipeline.bus_line import Where
 from pipeline.bus_papers import papers_of
 from pipeline.bus_proof import refuse_unsynced
-from pipeline.bus_streams import PURGE_STREAM, WORK_STREAM, streams
+from pipeline.bus_streams import PIPELINE, PURGE_STREAM, WORK_STREAM, streams
 from pipeline.tasks import end
 from tests.guarded import Cluster, nats_cluster
 
@@ -40,7 +40,9 @@ async def member(cluster: Cluster, replicas: int = 3, first: int = 0) -> AsyncIt
 
 
 async def info(bus: Bus, stream: str) -> dict[str, object]:
-    return await bus.ask(f"STREAM.INFO.{stream}")
+    """A stream's, or with `stream.consumer` a consumer's."""
+    kind = "CONSUMER" if "." in stream else "STREAM"
+    return await bus.ask(f"{kind}.INFO.{stream}")
 
 
 async def leader(bus: Bus, stream: str) -> str:
@@ -52,7 +54,7 @@ async def copies(bus: Bus, stream: str) -> int:
 
 
 async def until_copied(bus: Bus, stream: str, seconds: float = 60) -> None:
-    """Until every copy of a stream has caught up."""
+    """Until every copy of a stream, or of what is known of a consumer, has caught up."""
     async with asyncio.timeout(seconds):
         while not await _copied(bus, stream):  # noqa: ASYNC110 the servers do not tell
             await asyncio.sleep(0.2)
@@ -90,6 +92,8 @@ async def test_a_killed_leader_loses_nothing_and_is_caught_up_with(cluster: Clus
             await until_copied(sender, stream)
         working = asyncio.create_task(work(worker, worked))
         following = asyncio.create_task(follow(edge, followed))
+        # In its first second a consumer is known to one server, and stands still without that.
+        await until_copied(sender, f"{WORK_STREAM}.{PIPELINE}")
         sending = asyncio.create_task(send(sender))
         await enough(worked, MESSAGES // 5, 60)
         killed = cluster.named(await leader(sender, WORK_STREAM))
