@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,8 @@ import structlog
 from pysqlite3 import dbapi2 as sqlite
 
 from cdn_edge.answers import Copy
-from cdn_edge.disk import Disk, open_disk
+from cdn_edge.disk import Disk, Kept, open_disk
+from cdn_edge.gathering import Gathering
 from cdn_edge.memory import Memory
 from models.errors import Unavailable
 from models.meter import Meter
@@ -23,6 +24,8 @@ _HEADERS_WEIGHT = 2_000
 """Bytes a copy takes beside its body: entry, header list, queue places (1,650 measured)."""
 _THREADS = 4
 _WEIGH_SECONDS = 5.0
+_LINGER_SECONDS = 0.05
+"""Copies of this time are written together: a transaction costs as much as the rest."""
 _MOST_WAITING_WRITES = 64
 """Bodies that may wait for the disk; beyond that a copy is not written, and fetched again later."""
 
@@ -38,6 +41,7 @@ class Cache:
         self._disk = disk
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="edge-disk")
         self._writes: set[asyncio.Task[None]] = set()
+        self._gathered = Gathering(self._write_all, at_once=1, linger=_LINGER_SECONDS)
 
     def keep(self, path: str, copy: Copy) -> None:
         """Put a copy in memory."""
@@ -66,7 +70,8 @@ class Cache:
         """Put a copy on disk, in the background, unless it is purged meanwhile."""
         if self._disk is None or len(self._writes) >= _MOST_WAITING_WRITES:
             return
-        task = asyncio.get_running_loop().create_task(self._write(self._disk, path, copy, ticket))
+        kept = Kept(path, copy.entry, copy.body, ticket)
+        task = asyncio.get_running_loop().create_task(self._write(kept))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
 
@@ -144,11 +149,16 @@ class Cache:
             await asyncio.to_thread(self._threads.shutdown)
             disk.close()
 
-    async def _write(self, disk: Disk, path: str, copy: Copy, ticket: int) -> None:
+    async def _write(self, kept: Kept) -> None:
         try:
-            await self._in_thread(disk.put, path, copy.entry, copy.body, ticket)
+            await self._gathered.ask(kept)
         except (sqlite.Error, OSError) as error:
             log.warning("the disk cache cannot be written", reason=str(error))
+
+    async def _write_all(self, copies: Collection[Kept]) -> dict[Kept, bool]:
+        if self._disk is not None:
+            await self._in_thread(self._disk.put_all, copies)
+        return dict.fromkeys(copies, True)
 
     async def _purging(self, work: Callable[[str], None], value: str) -> None:
         try:

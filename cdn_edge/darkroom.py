@@ -128,6 +128,7 @@ class Darkroom:
                 look=partial(self._look, order),
                 make=partial(self._make, order),
                 keep=partial(self._keep, order),
+                confirm=partial(self._confirm, order),
             )
             return await self._fleet.once(order.key, work)
 
@@ -202,13 +203,14 @@ class Darkroom:
         return known
 
     async def _keep(self, order: Order, made: Derived) -> None:
-        """Store it; but when its source was deleted meanwhile, whoever did that missed this."""
-        try:
+        with _noted():
             await self._storage.put(order.key, pack(made.entry, made.body), lasting=False)
+
+    async def _confirm(self, order: Order) -> None:
+        """When its source was deleted meanwhile, whoever did that has missed the derivative."""
+        with _noted():
             if not await order.still():
                 await self._storage.delete([order.key])
-        except ServiceError as error:
-            log.warning("a derivative was not kept", reason=str(error))
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
@@ -219,6 +221,15 @@ class Darkroom:
             yield
         finally:
             self._inside -= 1
+
+
+@contextmanager
+def _noted() -> Iterator[None]:
+    """The answer was given: what cannot be kept is made again."""
+    try:
+        yield
+    except ServiceError as error:
+        log.warning("a derivative was not kept", reason=str(error))
 
 
 def _entry(order: Order, made: StoredPrint) -> Entry:

@@ -14,9 +14,9 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from pysqlite3 import dbapi2 as sqlite
@@ -46,6 +46,15 @@ _LITTER_AGE = 600
 _PURGE_AGE = 3600
 """Seconds a purge is remembered against fetches that began before it; they take far less."""
 _LAST = "\U0010ffff"
+
+
+class Kept(NamedTuple):
+    """A copy to be kept, and the ticket that was taken before it was looked up."""
+
+    path: str
+    entry: Entry
+    body: bytes
+    ticket: int
 
 
 class Disk:
@@ -84,24 +93,34 @@ class Disk:
         row = self._ask("SELECT seq FROM sqlite_sequence WHERE name = 'purges'")
         return row[0] if row else 0
 
-    def put(self, path: str, entry: Entry, body: bytes, ticket: int) -> bool:
+    def put(self, kept: Kept) -> bool:
         """Keep this copy unless its path was purged since the ticket; whether it was kept."""
-        if len(body) > self.limit:
-            return False
-        name = _name(path, entry.etag)
-        with self._temporary(body) as temporary, self._transaction():
-            if self._purged_since(ticket, path):
-                return False
-            self._note_uses()
-            unneeded = self._make_room(path, len(body))
-            self._index.execute(
-                "INSERT INTO copies VALUES (?, ?, ?, ?, ?)",
-                (path, name, len(body), int(time.time()), msgspec.json.encode(entry)),
-            )
-            self._file(name).parent.mkdir(exist_ok=True)
-            temporary.replace(self._file(name))
-        self._unlink(unneeded - {name})
-        return True
+        return self.put_all([kept]) == 1
+
+    def put_all(self, copies: Collection[Kept]) -> int:
+        """The same for several, for little more than the price of one; how many were kept."""
+        count, unneeded = 0, set[str]()
+        with contextlib.ExitStack() as stack:
+            fitting = [one for one in copies if len(one.body) <= self.limit]
+            files = [stack.enter_context(self._temporary(one.body)) for one in fitting]
+            with self._transaction():
+                self._note_uses()
+                for one, file in zip(fitting, files, strict=True):
+                    if not self._purged_since(one.ticket, one.path):
+                        unneeded = self._place(one, file, unneeded)
+                        count += 1
+        self._unlink(unneeded)
+        return count
+
+    def _place(self, kept: Kept, file: Path, unneeded: set[str]) -> set[str]:
+        """Write the row and put the file in its place; the names of files without a row."""
+        name = _name(kept.path, kept.entry.etag)
+        without = unneeded | self._make_room(kept.path, len(kept.body))
+        row = (kept.path, name, len(kept.body), int(time.time()), msgspec.json.encode(kept.entry))
+        self._index.execute("INSERT INTO copies VALUES (?, ?, ?, ?, ?)", row)
+        self._file(name).parent.mkdir(exist_ok=True)
+        file.replace(self._file(name))
+        return without - {name}
 
     def forget(self, path: str) -> None:
         """Remove this path's copy, and refuse fetches of it that are under way anywhere.

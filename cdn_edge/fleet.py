@@ -37,6 +37,8 @@ class Work(NamedTuple, Generic[T]):
     look: Callable[[], Awaitable[T | None]]
     make: Callable[[], Awaitable[T]]
     keep: Callable[[T], Awaitable[None]]
+    confirm: Callable[[], Awaitable[None]]
+    """Called when it was kept and everybody knows: what must not have been is taken back."""
 
 
 _read = msgspec.json.Decoder(Rendered).decode
@@ -116,6 +118,7 @@ class Fleet:
         async with lease:
             await work.keep(made)
         self._say(Rendered(name=name))
+        await work.confirm()
 
     def _say(self, rendered: Rendered) -> None:
         self._bus.whisper(SUBJECT, msgspec.json.encode(rendered))

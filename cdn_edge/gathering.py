@@ -3,6 +3,8 @@
 Who floods us asks for what is not there, and waits for an answer before the next question. So
 while many are asked together and most of them in vain, the next ones are let gather for a while:
 a flood is slowed down to what costs little, and an answer among it comes that much later.
+
+Questions that nobody waits for can be let gather from the first one on: they `linger`.
 """
 
 import asyncio
@@ -17,21 +19,28 @@ AskAll: TypeAlias = Callable[[Collection[Q]], Awaitable[Mapping[Q, A]]]
 _AT_ONCE = 2
 _MOST = 64
 _MANY = 4
-"""So few in vain are nobody's flood: a page whose pictures are not there yet."""
+"""Fewer in vain are nobody's flood but a page whose pictures are not there yet."""
 _PAUSE_SECONDS = 0.05
 
 
 class Gathering(Generic[Q, A]):
     """Asks one by one while that is quick enough, and many at a time when it is not.
 
-    A question alone waits for nobody. Who is cancelled cancels nobody else.
+    A question alone waits for nobody, but for as many seconds as a few are to `linger`. Who is
+    cancelled cancels nobody else.
     """
 
     def __init__(
-        self, ask_all: AskAll[Q, A], *, at_once: int = _AT_ONCE, most: int = _MOST
+        self,
+        ask_all: AskAll[Q, A],
+        *,
+        at_once: int = _AT_ONCE,
+        most: int = _MOST,
+        linger: float = 0.0,
     ) -> None:
         self._ask_all = ask_all
         self._most = most
+        self._linger = linger
         self._free = at_once
         self._waiting: list[tuple[Q, asyncio.Future[A | None]]] = []
         self._asking: set[asyncio.Task[None]] = set()
@@ -50,6 +59,8 @@ class Gathering(Generic[Q, A]):
     async def _go_on(self) -> None:
         try:
             while self._waiting:
+                if self._linger and len(self._waiting) < _MANY:
+                    await asyncio.sleep(self._linger)
                 now, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 if still := [one for one in now if not one[1].done()]:
                     found = await self._answer(still)

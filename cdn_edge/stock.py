@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import cast
 from uuid import uuid4
@@ -11,16 +11,18 @@ import msgspec
 
 from cdn_edge.darkroom import FindStored, IsStill, OpenStored
 from cdn_edge.entry import Entry
+from cdn_edge.gathering import Gathering
 from cdn_edge.sources import Kind, Stored
 from models.accounts import get_bucket
 from models.database import Database
 from models.errors import NotFound, Unavailable
-from models.masters import find_sources, is_of_image
+from models.masters import are_of_images, find_sources
 from models.records import Master, Variant
 from pipeline.storage import MissingObject
 from pipeline.stores import Stores
 
 _CHECK_SECONDS = 2.0
+_LINGER_SECONDS = 0.1
 
 
 def stock_finder(database: Database) -> FindStored:
@@ -42,12 +44,17 @@ def stock_finder(database: Database) -> FindStored:
 
 
 def stock_checker(database: Database) -> IsStill:
-    """Asks whether a variant is still its image's."""
+    """Asks whether a variant is still its image's; of many at a time, as nobody waits for it."""
+
+    async def ask_all(asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        return await database.read(are_of_images, asked)
+
+    checks = Gathering(ask_all, at_once=1, linger=_LINGER_SECONDS)
 
     async def still(variant: Entry) -> bool:
         try:
             async with asyncio.timeout(_CHECK_SECONDS):
-                return await database.read(is_of_image, variant.image, variant.etag)
+                return bool(await checks.ask((variant.image, variant.etag)))
         except TimeoutError as error:
             raise Unavailable from error
 

@@ -1,12 +1,12 @@
 """What derivatives of an image can be made from."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel.sql.expression import Select
 
 from models.records import Bucket, Image, Master, Variant
 
@@ -32,21 +32,23 @@ def find_sources(session: Session, image_id: str) -> Sources | None:
     )
 
 
-def is_of_image(session: Session, image_id: str, sha256: str) -> bool:
-    """Whether these bytes are a variant of an image that is there: so are its derivatives then."""
-    found = session.connection().execute(_of_image(), {"image_id": image_id, "sha256": sha256})
-    return found.first() is not None
+def are_of_images(
+    session: Session, asked: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], bool]:
+    """Those of these images and hashes that are an image that is there and a variant of it."""
+    images = sorted({image_id for image_id, _ in asked})
+    rows = session.connection().execute(_of_images(), {"images": images})
+    found = {(image_id, sha256) for image_id, sha256 in rows}
+    return {one: True for one in asked if one in found}
 
 
 @functools.cache
-def _of_image() -> SelectOfScalar[str]:
+def _of_images() -> Select[str, str]:
     """Asked after every render, and so built once: a third of the price of a record."""
     return (
-        select(Variant.id)
+        select(Variant.image_id, Variant.sha256)
         .join(Image, col(Image.id) == Variant.image_id)
         .where(
-            Variant.image_id == bindparam("image_id"),
-            Variant.sha256 == bindparam("sha256"),
-            Image.state == "ready",
+            col(Variant.image_id).in_(bindparam("images", expanding=True)), Image.state == "ready"
         )
     )

@@ -206,6 +206,22 @@ async def test_a_derivative_of_what_was_deleted_meanwhile_leaves_nothing(shop: S
     assert await shop.derived() == []
 
 
+async def test_what_is_made_is_everybodys_before_it_is_confirmed(shop: Shop) -> None:
+    made = asyncio.Event()
+
+    async def slow() -> bool:
+        await made.wait()
+        return True
+
+    order = shop.order()._replace(still=slow)
+    await shop.rooms[0].derivative(order)
+    async with asyncio.timeout(5):
+        other = await shop.rooms[1].derivative(order)
+    assert "rendered" not in other.how
+    assert shop.hired == 1
+    made.set()
+
+
 async def test_a_leader_that_died_is_replaced_when_its_lease_ends(shop: Shop, bus: Bus) -> None:
     assert isinstance(await Leases(bus).take(shop.order().key), Lease)
     async with asyncio.timeout(30):

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pysqlite3 import dbapi2 as sqlite
 
 from cdn_edge.absences import Absences
-from cdn_edge.disk import Disk, open_disk
+from cdn_edge.disk import Disk, Kept, open_disk
 from cdn_edge.memory import Memory
 from tests.edge_world import entry_of
 
@@ -165,14 +165,33 @@ class DiskModel(RuleBasedStateMachine):
     @rule(key=KEYS, seed=st.integers(0, 255), size=st.integers(0, 1500))
     def put(self, key: str, seed: int, size: int) -> None:
         body = bytes([seed]) * size
-        assert self.disk.put(key, entry_of(body), body, self.disk.ticket())
+        assert self.disk.put(Kept(key, entry_of(body), body, self.disk.ticket()))
         self.truth[key] = body
         assert self.disk.get(key) == (entry_of(body), body)
+
+    @rule(wanted=st.lists(st.tuples(KEYS, st.integers(0, 255), st.integers(0, 1500)), max_size=6))
+    def put_several(self, wanted: list[tuple[str, int, int]]) -> None:
+        ticket = self.disk.ticket()
+        bodies = [(key, bytes([seed]) * size) for key, seed, size in wanted]
+        copies = [Kept(key, entry_of(body), body, ticket) for key, body in bodies]
+        assert self.disk.put_all(copies) == len(copies)
+        self.truth.update(bodies)
+        if bodies:  # the last one made room for itself
+            assert self.disk.get(bodies[-1][0]) == (entry_of(bodies[-1][1]), bodies[-1][1])
+
+    @precondition(lambda self: getattr(self, "tickets", None))
+    @rule(keys=st.lists(KEYS, max_size=4), data=st.data())
+    def late_put_several(self, keys: list[str], data: st.DataObject) -> None:
+        ticket, purged = data.draw(st.sampled_from(self.tickets))
+        late = [key for key in keys if not any(_covers(pattern, key) for pattern in purged)]
+        copies = [Kept(key, entry_of(b"late"), b"late", ticket) for key in keys]
+        assert self.disk.put_all(copies) == len(late)
+        self.truth.update(dict.fromkeys(late, b"late"))
 
     @rule(key=KEYS)
     def too_large(self, key: str) -> None:
         body = bytes(self.LIMIT + 1)
-        assert not self.disk.put(key, entry_of(body), body, self.disk.ticket())
+        assert not self.disk.put(Kept(key, entry_of(body), body, self.disk.ticket()))
 
     @rule(key=KEYS)
     def get(self, key: str) -> None:
@@ -187,7 +206,7 @@ class DiskModel(RuleBasedStateMachine):
     @rule(key=KEYS, data=st.data())
     def late_put(self, key: str, data: st.DataObject) -> None:
         ticket, purged = data.draw(st.sampled_from(self.tickets))
-        kept = self.disk.put(key, entry_of(b"late"), b"late", ticket)
+        kept = self.disk.put(Kept(key, entry_of(b"late"), b"late", ticket))
         assert kept is not any(_covers(pattern, key) for pattern in purged)
         if kept:
             self.truth[key] = b"late"
@@ -273,7 +292,7 @@ def disk(folder: Path) -> Iterator[Disk]:
 
 
 def keep(disk: Disk, path: str, body: bytes) -> bool:
-    return disk.put(path, entry_of(body), body, disk.ticket())
+    return disk.put(Kept(path, entry_of(body), body, disk.ticket()))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "remove", "grow", "empty"])
@@ -311,9 +330,9 @@ def test_a_purge_by_one_process_stops_a_late_write_by_another(disk: Disk, folder
     other = open_disk(folder, 100_000)
     ticket = other.ticket()
     disk.forget("/b/a")
-    assert not other.put("/b/a", entry_of(b"old"), b"old", ticket)
-    assert other.put("/b/b", entry_of(b"b"), b"b", ticket), "only what was purged is refused"
-    assert other.put("/b/a", entry_of(b"new"), b"new", other.ticket())
+    assert not other.put(Kept("/b/a", entry_of(b"old"), b"old", ticket))
+    assert other.put(Kept("/b/b", entry_of(b"b"), b"b", ticket)), "only what was purged is refused"
+    assert other.put(Kept("/b/a", entry_of(b"new"), b"new", other.ticket()))
     assert disk.get("/b/a") == (entry_of(b"new"), b"new")
     other.close()
 
@@ -373,7 +392,7 @@ def test_a_sweep_takes_old_litter_and_nothing_else(disk: Disk, folder: Path) -> 
 _WRITER = """
 import hashlib, random, sys
 from pathlib import Path
-from cdn_edge.disk import open_disk
+from cdn_edge.disk import Kept, open_disk
 from tests.edge_world import entry_of
 disk, chance = open_disk(Path(sys.argv[1]), 200_000), random.Random(int(sys.argv[2]))
 print("ready", flush=True)
@@ -384,7 +403,7 @@ while True:
         case 1: disk.forget_prefix("/b/1")
         case 2 | 3 | 4:
             body = chance.randbytes(chance.randrange(20_000))
-            disk.put(path, entry_of(body), body, disk.ticket())
+            disk.put(Kept(path, entry_of(body), body, disk.ticket()))
         case _:
             found = disk.get(path)
             assert found is None or found == (entry_of(found[1]), found[1])

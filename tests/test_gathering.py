@@ -108,3 +108,21 @@ async def test_a_few_in_vain_wait_for_nobody() -> None:
     async with asyncio.timeout(5):  # with a pause of 50 ms each they took ten seconds
         for _ in range(200):
             await asyncio.gather(gathering.ask(1), gathering.ask(3), gathering.ask(5))
+
+
+async def test_questions_that_may_linger_are_asked_with_those_that_come_soon_after() -> None:
+    oracle = Oracle()
+    gathering = Gathering(oracle.ask_all, at_once=1, linger=0.2)
+    asking = [asyncio.create_task(gathering.ask(0))]
+    await asyncio.sleep(0.02)
+    asking += [asyncio.create_task(gathering.ask(number)) for number in (2, 4)]
+    assert await asyncio.gather(*asking) == [0, 4, 8]
+    assert oracle.asked == [{0, 2, 4}]
+
+
+async def test_many_questions_do_not_linger() -> None:
+    oracle = Oracle()
+    gathering = Gathering(oracle.ask_all, at_once=1, linger=60)
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(*(gathering.ask(2 * number) for number in range(8)))
+    assert answers == [4 * number for number in range(8)]
