@@ -24,7 +24,7 @@ _HEADERS_WEIGHT = 2_000
 """Bytes a copy takes beside its body: entry, header list, queue places (1,650 measured)."""
 _THREADS = 4
 _WEIGH_SECONDS = 5.0
-_LINGER_SECONDS = 0.05
+_LINGER_SECONDS = 0.1
 """Copies of this time are written together: a transaction costs as much as the rest."""
 _MOST_WAITING_WRITES = 64
 """Bodies that may wait for the disk; beyond that a copy is not written, and fetched again later."""

@@ -87,11 +87,11 @@ class Fleet:
             await asyncio.wait(set(self._keeping), timeout=seconds)
 
     async def _lead(self, name: str, lease: Lease, work: Work[T]) -> T:
-        """Somebody may have finished just before the lease was ours: look once more."""
+        """Who finished just before the lease was ours has had it: then look once more."""
         stack = contextlib.AsyncExitStack()
         await stack.enter_async_context(lease.held())
         async with _closed_on_error(stack):
-            found = await work.look()
+            found = None if lease.fresh else await work.look()
             if found is not None:
                 await stack.aclose()
                 return found

@@ -21,9 +21,13 @@ _AWAY = (nats.errors.Error, nats.js.errors.Error, asyncio.TimeoutError, OSError)
 
 
 class Lease:
-    """Held from now on; renewed until the block around it ends."""
+    """Held from now on; renewed until the block around it ends.
 
-    def __init__(self, bus: Bus, table: KeyValue, name: str, revision: int) -> None:
+    It is `fresh` when nobody has had it for so long as the table remembers, which is `SECONDS`.
+    """
+
+    def __init__(self, bus: Bus, table: KeyValue, name: str, revision: int, *, fresh: bool) -> None:
+        self.fresh = fresh
         self._bus = bus
         self._table = table
         self._name = name
@@ -74,13 +78,19 @@ class Leases:
             raise Unavailable
         try:
             async with asyncio.timeout(_PATIENCE):
-                table = self._table or await self._open()
-                return Lease(self._bus, table, name, await table.create(name, b""))
+                return await self._taken(self._table or await self._open(), name)
         except nats.js.errors.KeyWrongLastSequenceError:
             return None
         except _AWAY as error:
             self._table = None  # the bucket is in the server's memory, and may have gone with it
             raise Unavailable from error
+
+    async def _taken(self, table: KeyValue, name: str) -> Lease:
+        try:
+            revision = await table.update(name, b"", last=0)
+            return Lease(self._bus, table, name, revision, fresh=True)
+        except nats.js.errors.KeyWrongLastSequenceError:  # it is somebody's, or was just now
+            return Lease(self._bus, table, name, await table.create(name, b""), fresh=False)
 
     async def _open(self) -> KeyValue:
         stream = self._bus.jetstream

@@ -128,9 +128,9 @@ async def send(bus: Bus) -> set[bytes]:
 async def work(bus: Bus, worked: list[bytes]) -> None:
     async for delivery in bus.work():
         if delivery is not None:
-            with contextlib.suppress(Unavailable):
+            worked.append(delivery.data)
+            with contextlib.suppress(Unavailable):  # it may have been heard: then it stays done
                 await delivery.done()
-                worked.append(delivery.data)
 
 
 async def follow(bus: Bus, followed: list[bytes]) -> None:

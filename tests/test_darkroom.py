@@ -12,7 +12,7 @@ from PIL import Image
 
 from cdn_edge.darkroom import Darkroom, Order, derivative_key
 from cdn_edge.entry import Entry
-from cdn_edge.fleet import Fleet
+from cdn_edge.fleet import Fleet, Work
 from cdn_edge.sources import Stored
 from models.errors import NotAnImage, NotFound, Overloaded, TooManyRequests, Unavailable
 from models.recipe import Jpeg, Recipe, Resize
@@ -237,7 +237,37 @@ async def test_a_lease_is_held_while_its_holder_lives_and_free_when_it_lets_go(b
         for _ in range(3):
             assert await others.take("a/b") is None
             await asyncio.sleep(2)
-    assert await others.take("a/b") is not None
+    again = await others.take("a/b")
+    assert lease.fresh
+    assert again is not None
+    assert not again.fresh
+
+
+async def test_who_has_the_lease_after_somebody_looks_for_what_that_one_made(bus: Bus) -> None:
+    """The first look was in vain, and then another one made it and let go."""
+    leases, calls = Leases(bus), list[str]()
+
+    async def look() -> str:
+        calls.append("look")
+        return "made by another"
+
+    async def make() -> str:
+        calls.append("make")
+        return "made again"
+
+    async def nothing(*_: object) -> None:
+        pass
+
+    work = Work(look, make, nothing, nothing)
+    fleet = Fleet(bus, leases)
+    lease = await leases.take("c/d")
+    assert lease is not None
+    async with lease.held():
+        pass
+    assert await fleet.once("c/d", work) == "made by another"
+    assert await fleet.once("new", work) == "made again"
+    assert calls == ["look", "make"]
+    await fleet.settle()
 
 
 async def test_a_failure_is_tried_four_times_and_then_remembered(shop: Shop) -> None:
